@@ -1,0 +1,202 @@
+"""The command line, thin: verb -> load -> call -> print where the result lies. Verbs import what they need, when called."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tinysight.errors import UserError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="tinysight",
+    help="The smallest, fastest vision network that still meets your accuracy floor, measured on the file that ships.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="Look at data before training on it.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+RecipeFile = Annotated[Path, typer.Argument(help="A recipe, YAML.", metavar="RECIPE.yaml")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="Settings to change, such as train.epochs=3.", metavar="key=value")
+]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder to write; by default a new one under ./runs.")]
+Update = Annotated[bool, typer.Option("--update", help="Go on in a folder made with another recipe.")]
+EngineName = Annotated[str, typer.Option("--engine", help="openvino or onnxruntime.")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Engine threads; by default every usable core.")]
+
+
+@app.command()
+def demo(out: Out = None, update: Update = False) -> None:
+    """Do the whole job on the embedded data set: a few minutes on two cores."""
+    import tinysight.recipe as recipes
+
+    _reduce(recipes.load_recipe(Path(__file__).parent / "demo.yaml"), out, update)
+
+
+@app.command()
+def train(recipe: RecipeFile, overrides: Overrides = None, out: Out = None) -> None:
+    """Train the reference of a recipe and keep its checkpoint; interrupted, the same command goes on."""
+    from tinysight.recipe import load_recipe
+
+    loaded = load_recipe(recipe, overrides or [])
+    _require_reduce_extra()
+    from tinysight.verbs import train_recipe
+
+    folder, _ = train_recipe(loaded, out=out)
+    print(f"checkpoint: {folder.resolve()}")
+
+
+@app.command()
+def reduce(recipe: RecipeFile, overrides: Overrides = None, out: Out = None, update: Update = False) -> None:
+    """Reduce the network of a recipe; interrupted, the same command goes on."""
+    from tinysight.recipe import load_recipe
+
+    _reduce(load_recipe(recipe, overrides or []), out, update)
+
+
+@app.command()
+def resume(run: Annotated[Path, typer.Argument(help="A run's folder.")]) -> None:
+    """Go on with an interrupted run, from its folder alone."""
+    from tinysight.recipe import recipe_of_run
+
+    _reduce(recipe_of_run(run), run, False)
+
+
+@app.command()
+def measure(
+    bundle: Annotated[Path, typer.Argument(help="A bundle, or a candidate's folder.")],
+    data: Annotated[Path, typer.Option("--data", help="A run's data.json, or a recipe.")],
+    split: Annotated[str, typer.Option("--split", help="Which samples score it.")] = "val",
+    engine: EngineName = "openvino",
+    threads: Threads = None,
+    out: Out = None,
+) -> None:
+    """Measure a bundle again: quality, latency, memory, bytes. Needs no torch."""
+    from tinysight.device import measure_bundle
+
+    print(f"measurement: {measure_bundle(bundle, data, split, engine, threads, out)}")
+
+
+@app.command()
+def predict(
+    bundle: Annotated[Path, typer.Argument(help="A bundle.")],
+    photos: Annotated[str, typer.Argument(help="A photo, a folder or a glob.", metavar="IMAGE|FOLDER|GLOB")],
+    engine: EngineName = "openvino",
+    threads: Threads = None,
+    out: Out = None,
+) -> None:
+    """Predict photos with a bundle: a mask and an overlay for each. Needs no torch."""
+    from tinysight.device import predict_photos
+
+    print(f"predictions: {predict_photos(bundle, photos, engine, threads, out)}")
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    candidate: Annotated[str, typer.Argument(help="A candidate's id, its beginning, or 'best'.", metavar="ID")],
+    threads: Threads = None,
+    out: Out = None,
+) -> None:
+    """Write the bundle of any candidate of a run, with the proof that engines agree."""
+    _require_reduce_extra()
+    from tinysight.verbs import export_candidate
+
+    print(f"bundle: {export_candidate(run, candidate, out, threads).resolve()}")
+
+
+@data_app.command("check")
+def data_check(recipe: RecipeFile, overrides: Overrides = None, out: Out = None) -> None:
+    """Count the samples of a recipe's data, draw a contact sheet, and find what is broken."""
+    from tinysight.device import check_data
+
+    print(f"contact sheet: {check_data(recipe, overrides or [], out)}")
+
+
+@app.command(name="list")
+def list_(what: Annotated[str, typer.Argument(help="models, reductions, readers or engines.")]) -> None:
+    """List the rows of a table."""
+    from tinysight.tables import print_rows
+
+    print_rows(what)
+
+
+@app.command()
+def doctor() -> None:
+    """Print versions, what this processor can do, and what each means here."""
+    from tinysight.tables import print_doctor
+
+    print_doctor()
+
+
+def main() -> None:
+    """Run the command line; mistakes end in one message and exit code 2, an interruption in 130."""
+    try:
+        app(standalone_mode=False)
+    except UserError as error:
+        _stop(str(error))
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except typer.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        print("\nstopped: nothing finished is lost, and the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+    except OSError as error:
+        _stop(_system_message(error))
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # click's own complaints about the command line have it
+            raise
+        _stop(f"{error.format_message()}; see 'tinysight --help'")
+
+
+def _reduce(recipe: Any, out: Path | None, update: bool) -> None:
+    _require_reduce_extra()
+    from tinysight.report.terminal import print_table
+    from tinysight.verbs import reduce_recipe
+
+    result = reduce_recipe(recipe, out=out, update=update)
+    metric = result.best.quality.metric if result.best.quality else ""
+    print_table(result.records, metric)
+    print(f"bundle: {result.bundle.resolve()}")
+    print(f"report: {result.report.resolve()}")
+
+
+def _require_reduce_extra() -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in ("torch", "safetensors", "onnx", "nncf", "jinja2") if find_spec(name) is None]
+    if missing:
+        raise UserError(f"this verb needs {', '.join(missing)}: run pip install 'tinysight[reduce]'")
+
+
+def _system_message(error: OSError) -> str:
+    """Say what the operating system refused, and what to do about it."""
+    advice = {
+        errno.ENOSPC: "free some space or choose another --out; the same command then goes on",
+        errno.EDQUOT: "free some space or choose another --out; the same command then goes on",
+        errno.EACCES: "choose a folder you may write, with --out",
+        errno.EPERM: "choose a folder you may write, with --out",
+        errno.EROFS: "choose a folder you may write, with --out",
+    }
+    what = error.strerror or str(error)
+    where = f" ({error.filename})" if error.filename else ""
+    return f"{what[0].lower()}{what[1:]}{where}: {advice.get(error.errno or 0, 'check the path')}"
+
+
+def _stop(message: str) -> None:
+    print(f"tinysight: {message}", file=sys.stderr)
+    sys.stdout.flush()
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Reading image files into arrays, with errors that name the file. Nothing here imports torch."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tinysight.errors import UserError
+
+__all__ = ["IMAGE_SUFFIXES", "find_images", "images_by_stem", "read_image", "read_mask", "write_png"]
+
+# What Pillow raises on broken or hostile files, depending on the format.
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+
+
+def find_images(folder: Path) -> list[Path]:
+    """Return the image files of ``folder``, sorted by name.
+
+    Raises:
+        UserError: the folder does not exist or holds no image.
+    """
+    if not folder.is_dir():
+        raise UserError(f"the folder {folder} does not exist: check the path in the recipe or on the command line")
+    # macOS leaves "._photo.jpg" beside "photo.jpg" on foreign disks: not an image, whatever its suffix says.
+    visible = (path for path in folder.iterdir() if not path.name.startswith("."))
+    found = sorted(path for path in visible if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not found:
+        raise UserError(f"{folder} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}): check the path")
+    return found
+
+
+def images_by_stem(folder: Path) -> dict[str, Path]:
+    """Return the image files of ``folder`` by file name without suffix, sorted.
+
+    Raises:
+        UserError: the folder does not exist, holds no image, or two files differ only in their suffix.
+    """
+    by_stem: dict[str, Path] = {}
+    for path in find_images(folder):
+        twin = by_stem.setdefault(path.stem, path)
+        if twin is not path:
+            raise UserError(f"{folder} holds both {twin.name} and {path.name}, which share one label: rename one")
+    return by_stem
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Decode ``path`` into uint8 RGB, height x width x 3, in the stored pixel grid (EXIF orientation is ignored).
+
+    Raises:
+        UserError: the file is missing, truncated, not an image, or deeper than 8 bits a channel.
+    """
+    return np.asarray(_decode(path, _as_rgb), dtype=np.uint8)
+
+
+def read_mask(path: Path) -> NDArray[np.uint8]:
+    """Decode a label image of class indices into uint8, height x width; palette images give their indices.
+
+    Raises:
+        UserError: the file is missing, truncated, or has colours instead of indices.
+    """
+    picture = _decode(path, Image.Image.copy)
+    if picture.mode not in {"L", "P", "1", "I", "I;16"}:
+        raise UserError(
+            f"{path} is a {picture.mode} picture, not class indices: save the mask as one channel whose values are "
+            "class numbers"
+        )
+    values = np.asarray(picture)
+    strange = values[(values < 0) | (values > 255)] if values.dtype.kind in "iu" else values[:0]
+    if strange.size:
+        raise UserError(f"{path} holds the label {strange[0]}: class numbers go from 0 to 255")
+    return values.astype(np.uint8)
+
+
+def write_png(path: Path, picture: NDArray[Any]) -> None:
+    """Write a uint8 picture (height x width, or height x width x 3 RGB) as PNG."""
+    Image.fromarray(picture).save(path, format="PNG")
+
+
+def _as_rgb(picture: Image.Image) -> Image.Image:
+    # Pillow clips deeper pixels at 255 instead of scaling them: nearly every one becomes white.
+    if picture.mode[0] in "IF":
+        raise ValueError("it has more than 8 bits a channel; convert it to 8 bits first")
+    # A palette with transparency converts with a warning unless it goes through RGBA.
+    return picture.convert("RGBA").convert("RGB") if "transparency" in picture.info else picture.convert("RGB")
+
+
+def _decode(path: Path, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    try:
+        with Image.open(path) as picture:
+            return convert(picture)
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: restore it, or take its sample out") from None
+    except _BROKEN as error:
+        raise UserError(f"{path} cannot be read as an image ({error}): replace it or take it out") from None

@@ -1,0 +1,46 @@
+"""A data set described by a JSON file, so that any process can open exactly the same samples in the same splits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from tinysight.data.readers import READERS, Reader
+from tinysight.data.sample import Dataset
+from tinysight.errors import UserError, unknown_name
+from tinysight.files import read_json, write_json
+
+__all__ = ["open_data", "reader_of", "save_data"]
+
+
+def reader_of(settings: Mapping[str, Any]) -> Reader:
+    """Make the reader that ``settings`` describe, chosen by their ``reader`` key.
+
+    Raises:
+        UserError: there is no such reader.
+        pydantic.ValidationError: its settings are wrong.
+    """
+    name = str(settings.get("reader", ""))
+    if name not in READERS:
+        raise unknown_name("reader", name, READERS)
+    return TypeAdapter(READERS[name]).validate_python(dict(settings))
+
+
+def save_data(path: Path, reader: Reader, dataset: Dataset) -> None:
+    """Write ``reader`` and the splits of ``dataset`` to a JSON file."""
+    write_json(path, {"schema": 1, "reader": reader.model_dump(mode="json"), "splits": dataset.names()})
+
+
+def open_data(path: Path) -> Dataset:
+    """Open what ``save_data`` described.
+
+    Raises:
+        UserError: the file is missing, or the data it describes is gone.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} does not exist: give the data.json of a run, or a recipe")
+    stored = read_json(path)
+    return reader_of(stored["reader"]).read().arranged(stored["splits"])

@@ -1,0 +1,1 @@
+"""Data sets drawn on the fly, one file a scene."""

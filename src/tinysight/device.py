@@ -1,0 +1,167 @@
+"""The verbs that run on a device, with the runtime alone: no torch is imported here or below."""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinysight.data import Dataset
+from tinysight.data.check import CheckReport, check, contact_sheet
+from tinysight.data.images import IMAGE_SUFFIXES, find_images, read_image, write_png
+from tinysight.data.readers import Reader
+from tinysight.data.source import open_data, save_data
+from tinysight.data.splits import hold_out
+from tinysight.engines.bundle import Bundle, compile_bundle
+from tinysight.engines.hardware import processor
+from tinysight.errors import UserError
+from tinysight.files import write_json
+from tinysight.measure.candidate import Bench, Measured
+from tinysight.measure.quality import predict_one
+from tinysight.progress import Progress
+from tinysight.recipe import load_recipe
+from tinysight.runs.folder import next_free
+
+__all__ = ["check_data", "measure_bundle", "predict_photos"]
+
+
+def measure_bundle(bundle: Path, data: Path, split: str, engine: str, threads: int | None, out: Path | None) -> Path:
+    """Measure ``bundle`` on ``split`` of ``data`` and write ``measurement.json``; returns its path.
+
+    Raises:
+        UserError: not a bundle, no such split or engine, or data whose classes are not the bundle's.
+    """
+    described = Bundle.open(bundle)
+    dataset, source = _data(data)
+    if dataset.classes != described.classes:
+        raise UserError(
+            f"the bundle predicts {', '.join(described.classes)}, but {data} has {', '.join(dataset.classes)}: "
+            "measure it on data with the same classes"
+        )
+    dataset.split(split)
+    folder = _new_folder(out, "measure")
+    if isinstance(source, Reader):
+        save_data(folder / "data.json", source, dataset)
+        source = folder / "data.json"
+    bench = Bench(engine, threads or processor().usable_cores, source.absolute(), Progress())
+    measured = bench.measure(bundle.absolute(), split, folder / "per_image.npz", {})
+    content = _content(measured)
+    write_json(folder / "measurement.json", content)
+    _print(content)
+    return (folder / "measurement.json").resolve()
+
+
+def predict_photos(bundle: Path, photos: str, engine: str, threads: int | None, out: Path | None) -> Path:
+    """Write a mask (class indices, PNG) and an overlay for every photo; returns the folder.
+
+    Raises:
+        UserError: not a bundle, no photo found, or an unreadable one.
+    """
+    description, network, _ = compile_bundle(bundle, engine, threads or processor().usable_cores)
+    files = _photos(photos, description)
+    task = description.make_task()
+    folder = _new_folder(out, "predict")
+    progress = Progress()
+    with progress.track("predicting", len(files)) as tick:
+        for file in files:
+            image = np.load(file, allow_pickle=False) if file.suffix == ".npy" else read_image(file)
+            prediction = predict_one(network, description.input, task, image)
+            write_png(folder / f"{file.stem}.png", task.storable(prediction))
+            if image.dtype == np.uint8:
+                write_png(folder / f"{file.stem}.overlay.png", task.draw(image, prediction))
+            tick(1)
+    return folder.resolve()
+
+
+def check_data(recipe: Path, overrides: list[str], out: Path | None) -> Path:
+    """Check the data of a recipe, print what was found, and draw a contact sheet; returns the sheet's path.
+
+    Raises:
+        UserError: the data has errors; they are listed first.
+    """
+    loaded = load_recipe(recipe, overrides)
+    dataset = loaded.data.read()
+    progress = Progress()
+    with progress.track("checking", sum(len(samples) for samples in dataset.splits.values())) as tick:
+        report = check(dataset, lambda: tick(1))
+    folder = _new_folder(out, "check")
+    sheet = folder / "contact_sheet.png"
+    write_png(sheet, contact_sheet(dataset))
+    _print_check(report, dataset)
+    if report.errors:
+        raise UserError(
+            f"{len(report.errors)} errors in the data, listed above (contact sheet: {sheet.resolve()}): mend them"
+        )
+    return sheet.resolve()
+
+
+def _data(data: Path) -> tuple[Dataset, Reader | Path]:
+    """Open a run's data description, or the data of a recipe with its test split set aside as a run would."""
+    if data.suffix.lower() in {".yaml", ".yml"}:
+        recipe = load_recipe(data)
+        return hold_out(recipe.data.read(), recipe.test_fraction), recipe.data
+    return open_data(data), data
+
+
+def _photos(photos: str, bundle: Bundle) -> list[Path]:
+    path = Path(photos)
+    suffixes = {".npy"} if bundle.input.normalised_by == "caller" else IMAGE_SUFFIXES
+    if path.is_dir():
+        found = sorted(path.glob("*.npy")) if suffixes == {".npy"} else find_images(path)
+    else:
+        found = [path] if path.is_file() else sorted(Path(name) for name in glob.glob(photos, recursive=True))
+    strangers = [file for file in found if file.suffix.lower() not in suffixes]
+    if strangers:
+        raise UserError(
+            f"{strangers[0]} is not a {' or '.join(sorted(suffixes))} file, which is what this bundle takes"
+        )
+    if not found:
+        raise UserError(f"'{photos}' matches no photo: give an image, a folder or a glob such as 'photos/*.jpg'")
+    stems = [file.stem for file in found]
+    if len(set(stems)) < len(stems):
+        double = next(stem for stem in stems if stems.count(stem) > 1)
+        raise UserError(
+            f"several photos are called '{double}', and their masks would overwrite each other: predict in parts"
+        )
+    return found
+
+
+def _new_folder(out: Path | None, kind: str) -> Path:
+    if out is None:
+        return next_free(Path("runs"), kind)
+    out.mkdir(parents=True, exist_ok=True)
+    return out
+
+
+def _content(measured: Measured) -> dict[str, Any]:
+    parts = (
+        ("quality", measured.quality), ("bytes", measured.bytes), ("latency_ms", measured.latency_ms),
+        ("e2e_ms", measured.e2e_ms), ("precision", measured.precision),
+    )  # fmt: skip
+    return {name: part.model_dump(mode="json") for name, part in parts} | {"peak_rss_mb": measured.peak_rss_mb}
+
+
+def _print(content: dict[str, Any]) -> None:
+    quality, latency, size = content["quality"], content["latency_ms"], content["bytes"]
+    print(f"{quality['metric']} {100 * quality['value']:.2f} on {quality['split']}", end=" ")
+    print(f"(95 % interval {100 * quality['low']:.2f}–{100 * quality['high']:.2f})")
+    print(f"latency {latency['p50']:.2f} ms, p90 {latency['p90']:.2f}", end=" ")
+    print(f"({latency['engine']} {latency['engine_version']}, {latency['threads']} threads, {latency['cpu']})")
+    print(f"end to end {content['e2e_ms']['p50']:.2f} ms; peak memory {content['peak_rss_mb']:.0f} MiB")
+    print(
+        f"file {size['total']:,} bytes; stored {content['precision']['stored']}, executed {content['precision']['executed']}"
+    )
+
+
+def _print_check(report: CheckReport, dataset: Dataset) -> None:
+    for split, count in report.samples.items():
+        pixels = report.pixels[split]
+        total = max(1, sum(pixels.values()))
+        shares = ", ".join(f"{name} {100 * pixels[name] / total:.1f} %" for name in dataset.classes)
+        print(f"{split}: {count} images; pixels: {shares}; ignored: {report.ignored[split]}")
+    if report.heights and report.widths:
+        print("heights {}–{}, widths {}–{}".format(*report.heights, *report.widths))
+    for problem in report.problems:
+        print(f"{problem.severity}: {problem.kind}: {problem.where}: {problem.what}")

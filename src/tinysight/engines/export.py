@@ -1,0 +1,78 @@
+"""Export to ONNX: the one clean float file that every engine's file and every precision is made from. Needs torch."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from tinysight.errors import UserError
+from tinysight.files import write_atomically
+
+__all__ = ["INPUT", "OUTPUT", "export_onnx"]
+
+INPUT = "image"
+OUTPUT = "scores"
+
+
+def export_onnx(scores: nn.Module, example: Tensor, path: Path) -> None:
+    """Export ``scores`` at the fixed shape of ``example`` to ``path``.
+
+    The exporter folds batch norm into convolutions. What it adds about its own making, stack traces with local paths among
+    it, is stripped.
+
+    Raises:
+        UserError: the network uses something the exporter cannot express.
+    """
+    try:
+        with _silence(), torch.no_grad():
+            program = torch.onnx.export(
+                scores.eval(), (example,), dynamo=True, input_names=[INPUT], output_names=[OUTPUT], verbose=False
+            )
+    except Exception as error:  # the exporter wraps whatever the network or an operator raised
+        reason = " ".join(str(error.__cause__ or error).split())[:300]
+        raise UserError(f"the network cannot be exported to ONNX: {reason}") from error
+    if program is None:
+        raise UserError("the network cannot be exported to ONNX: the exporter gave no program")
+    model = program.model_proto
+    _strip(model)
+    write_atomically(path, lambda draft: onnx.save(model, str(draft)))
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Remove traces of the exporting machine: metadata on the model, its graph, its nodes and its values."""
+    del model.metadata_props[:]
+    model.doc_string = ""
+    graphs = [model.graph, *model.functions]
+    for graph in graphs:
+        graph.doc_string = ""
+        for node in graph.node:
+            node.doc_string = ""
+            del node.metadata_props[:]
+    del model.graph.metadata_props[:]
+    # Shapes of inner values can be inferred again; in small files they weigh as much as the graph.
+    del model.graph.value_info[:]
+    for value in [*model.graph.input, *model.graph.output, *model.graph.initializer]:
+        value.doc_string = ""
+        del value.metadata_props[:]
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """The exporter talks on standard output and through warnings about its own internals."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            logger.setLevel(level)

@@ -1,0 +1,29 @@
+"""Eager PyTorch as an engine: the reference every speed-up is also measured against."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from tinysight.engines.base import Compiled
+
+__all__ = ["Eager"]
+
+
+class Eager(Compiled):
+    """A module run as its user would run it: float32, inference mode, the given number of threads."""
+
+    def __init__(self, scores: nn.Module, *, threads: int) -> None:
+        torch.set_num_threads(threads)
+        self._scores = scores.eval()
+
+    def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            return np.asarray(self._scores(torch.from_numpy(images)).numpy(), np.float32)
+
+    def executed(self) -> dict[str, Any]:
+        return {"executed": "f32", "integer_share": 0.0}

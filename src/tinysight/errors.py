@@ -1,0 +1,31 @@
+"""The one exception a user is meant to read, and the suggestion for a mistyped name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["UserError", "nearest", "unknown_name"]
+
+
+class UserError(Exception):
+    """A mistake the user can mend: says what is wrong, where, and what to do next.
+
+    The command line prints it as it stands and exits with code 2; it never shows a traceback for it.
+    """
+
+
+def nearest(name: str, valid: Iterable[str]) -> str | None:
+    """Return the valid name closest to ``name``, or None where nothing is close."""
+    names = list(valid)
+    by_lower = {known.lower(): known for known in names}
+    matches = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
+    return by_lower[matches[0]] if matches else None
+
+
+def unknown_name(kind: str, name: str, valid: Iterable[str]) -> UserError:
+    """Build the error for a name that is not in a table; it suggests, and never substitutes."""
+    names = sorted(valid)
+    close = nearest(name, names)
+    hint = f"did you mean '{close}'?" if close else f"choose one of: {', '.join(names)}"
+    return UserError(f"unknown {kind} '{name}': {hint}")

@@ -1,0 +1,125 @@
+"""Jobs: what a run needs, made from a recipe or from live objects. Needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from tinysight.config import digest_of
+from tinysight.data import Dataset, Sample
+from tinysight.data.readers import Reader
+from tinysight.data.splits import hold_out
+from tinysight.engines.settings import EngineSettings
+from tinysight.errors import UserError
+from tinysight.progress import Progress
+from tinysight.recipe import Recipe
+from tinysight.reduction.network import Network, load_network
+from tinysight.search.goal import Goal
+from tinysight.search.walk import Stage
+from tinysight.tasks import TASKS, Task
+from tinysight.training.batches import Batches
+from tinysight.training.loop import choose_device, fit
+from tinysight.training.losses import task_loss
+from tinysight.training.settings import Training
+
+__all__ = ["Job", "job_from_recipe"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything a run needs, whether it comes from a recipe or from live objects.
+
+    ``plan`` is what a resumed run must have in common with the first. ``reader`` opens validation and test data in processes
+    without torch; ``train`` may be live. ``make_reference`` builds and, where asked, trains the reference, keeping its state
+    in the folder it is given. ``pristine`` is a live network as it was handed over.
+    """
+
+    plan: Mapping[str, Any]
+    task: Task
+    reader: Reader
+    dataset: Dataset
+    data_digest: str
+    train: Sequence[Sample]
+    augment: bool
+    make_reference: Callable[[Path, Progress], Network]
+    pristine: nn.Module | None
+    stages: tuple[Stage, ...]
+    goal: Goal
+    engine: EngineSettings
+    seed: int
+    device: str
+
+
+def job_from_recipe(recipe: Recipe) -> Job:
+    """Read the data a recipe names and prepare its job.
+
+    Raises:
+        UserError: the data is missing or broken, or there is neither a trained checkpoint nor a training.
+    """
+    if recipe.train is None and recipe.model.checkpoint is None:
+        raise UserError(
+            "the recipe has neither train nor model.checkpoint: a network with random weights has no quality to keep; "
+            "add a train section, or a checkpoint"
+        )
+    dataset = hold_out(recipe.data.read(), recipe.test_fraction)
+    train = dataset.split("train")
+    dataset.split("val")
+    task = TASKS[recipe.task](dataset.classes, dataset.ignore_index)
+    digest = dataset.digest()
+
+    def make_reference(folder: Path, progress: Progress) -> Network:
+        return reference_of(recipe, task, train, digest, folder, progress)
+
+    return Job(
+        plan=recipe.plan(),
+        task=task,
+        reader=recipe.data,
+        dataset=dataset,
+        data_digest=digest,
+        train=train,
+        augment=recipe.train.augment if recipe.train else True,
+        make_reference=make_reference,
+        pristine=None,
+        stages=recipe.stages,
+        goal=recipe.goal,
+        engine=recipe.engine,
+        seed=recipe.seed,
+        device=recipe.device,
+    )
+
+
+def reference_of(
+    recipe: Recipe, task: Task, train: Sequence[Sample], data_digest: str, folder: Path, progress: Progress
+) -> Network:
+    """Build the reference of a recipe, or load it, and train it where the recipe says so.
+
+    The training's state lies in ``folder`` under a name made of all it depends on, so an interrupted training goes on, and a
+    finished one is used again.
+    """
+    device = choose_device(recipe.device)
+    if recipe.model.checkpoint:
+        network = load_network(recipe.model.checkpoint)
+    else:
+        torch.manual_seed(recipe.seed)
+        spec = recipe.model.spec(len(task.classes))
+        network = Network(spec.build().eval(), spec, recipe.input)
+    if recipe.train:
+        made_from = recipe.model_dump(mode="json", include={"task", "model", "input", "train", "seed", "device"})
+        state = folder / f"reference-{digest_of([made_from, data_digest])}"
+        fit_reference(network, task, train, recipe.train, device, recipe.seed, state, progress)
+    return network
+
+
+def fit_reference(
+    network: Network, task: Task, train: Sequence[Sample], settings: Training, device: str, seed: int, folder: Path,
+    progress: Progress,
+) -> None:  # fmt: skip
+    """Train ``network`` in place on labels alone."""
+    batches = Batches(train, network.input, task, augment=settings.augment)
+    loss = task_loss(settings.loss, task)
+    fit(network.scores, batches, loss, settings, device=device, seed=seed, folder=folder, progress=progress)

@@ -1,0 +1,117 @@
+"""Quality of a compiled network on a split, kept image by image, with the paired bootstrap that compares two networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinysight.data import InputPolicy, Sample
+from tinysight.engines import Compiled
+from tinysight.errors import UserError
+from tinysight.files import write_atomically
+from tinysight.measure.records import Quality
+from tinysight.tasks import Task
+
+__all__ = ["PerImage", "evaluate", "quality_of", "resample"]
+
+RESAMPLES = 2000
+FEWEST_GROUPS = 5
+"""A bootstrap over fewer groups says nothing about the spread between them."""
+
+
+@dataclass(frozen=True)
+class PerImage:
+    """The statistic of every image of a split (images, …), with the images' names and groups."""
+
+    statistics: NDArray[np.int64]
+    names: tuple[str, ...]
+    groups: tuple[str, ...]
+
+    def save(self, path: Path) -> None:
+        """Write to an ``.npz`` file."""
+        write_atomically(
+            path,
+            lambda draft: np.savez_compressed(
+                draft, statistics=self.statistics, names=np.array(self.names), groups=np.array(self.groups)
+            ),
+        )
+
+    @staticmethod
+    def load(path: Path) -> PerImage:
+        """Read what ``save`` wrote."""
+        with np.load(path, allow_pickle=False) as stored:
+            return PerImage(stored["statistics"], tuple(stored["names"].tolist()), tuple(stored["groups"].tolist()))
+
+    @property
+    def unit(self) -> str:
+        """What is drawn in a bootstrap: ``group`` where enough are known, else ``image``."""
+        return "group" if FEWEST_GROUPS <= len(set(self.groups)) < len(self.groups) else "image"
+
+    def by_unit(self) -> NDArray[np.int64]:
+        """Sum the statistics over each unit of the bootstrap."""
+        if self.unit == "image":
+            return self.statistics
+        names, index = np.unique(np.array(self.groups), return_inverse=True)
+        summed = np.zeros((len(names), *self.statistics.shape[1:]), np.int64)
+        np.add.at(summed, index, self.statistics)
+        return summed
+
+
+def evaluate(
+    network: Compiled, policy: InputPolicy, task: Task, samples: Sequence[Sample], tick: Callable[[], object]
+) -> PerImage:
+    """Run every sample through the deployed path, photo to prediction at the photo's size, and keep each statistic.
+
+    Raises:
+        UserError: a label is invalid or the output does not fit the task.
+    """
+    statistics = []
+    for sample in samples:
+        image, target = sample.read()
+        if reason := task.refuse_target(target):
+            raise UserError(f"sample '{sample.name}': {reason}: mend the label or the classes")
+        prediction = predict_one(network, policy, task, image, target.shape[:2])
+        statistics.append(task.statistic(prediction, target))
+        tick()
+    names = tuple(sample.name for sample in samples)
+    # An image without a known group is a group of its own.
+    groups = tuple(sample.group or f"image {sample.name}" for sample in samples)
+    return PerImage(np.stack(statistics), names, groups)
+
+
+def predict_one(
+    network: Compiled, policy: InputPolicy, task: Task, image: NDArray[Any], size: tuple[int, ...] | None = None
+) -> NDArray[Any]:
+    """The deployed path for one photo: fit, normalise, infer, bring back to the photo's size, decide."""
+    scores = network(policy.apply(image))
+    if reason := task.refuse_output(scores.shape):
+        raise UserError(f"{reason}: check the network's number of classes, or choose its output")
+    if size is None or len(size) != 2:
+        size = image.shape[:2] if policy.normalised_by == "tinysight" else image.shape[1:]
+    return task.predict(scores[0], policy, (size[0], size[1]))
+
+
+def resample(units: int, seed: int = 0) -> NDArray[np.int64]:
+    """Return how often each of ``units`` is drawn in each of many bootstrap resamples: (resamples, units)."""
+    generator = np.random.default_rng(seed)
+    return generator.multinomial(units, np.full(units, 1 / units), size=RESAMPLES)
+
+
+def bootstrap_scores(task: Task, per_image: PerImage) -> NDArray[np.float64]:
+    """Return the metric of every bootstrap resample; equal seeds make resamples of two networks paired."""
+    units = per_image.by_unit()
+    draws = resample(len(units)).astype(np.float64)
+    totals = draws @ units.reshape(len(units), -1).astype(np.float64)
+    return task.score(totals.reshape(len(draws), *units.shape[1:]))
+
+
+def quality_of(task: Task, per_image: PerImage, split: str) -> Quality:
+    """Return the metric over the whole split with its 95 % bootstrap interval."""
+    low, high = np.percentile(bootstrap_scores(task, per_image), [2.5, 97.5])
+    value = float(task.score(per_image.statistics.sum(axis=0)))
+    return Quality(metric=task.metric, split=split, value=value, low=float(low), high=float(high))

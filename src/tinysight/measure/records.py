@@ -1,0 +1,57 @@
+"""The parts of a measurement, each with its unit and conditions. Field names are a contract: see ``runs/records.py``."""
+
+from __future__ import annotations
+
+from tinysight.config import Config
+
+__all__ = ["Bytes", "Latency", "PrecisionRead", "Quality", "Speedup"]
+
+
+class Quality(Config):
+    """``value`` of ``metric`` on ``split`` in [0, 1], with the bootstrap's 95 % interval."""
+
+    metric: str
+    split: str
+    value: float
+    low: float
+    high: float
+
+
+class Bytes(Config):
+    """Bytes of all ``files`` the ``engine`` loads, as shipped, and of the same files packed with zip's deflate."""
+
+    engine: str
+    files: dict[str, int]
+    total: int
+    compressed: int
+
+
+class Latency(Config):
+    """Milliseconds of one call: median and 90th percentile over ``runs`` calls, with everything they depend on."""
+
+    p50: float
+    p90: float
+    engine: str
+    engine_version: str
+    threads: int
+    batch: int
+    shape: tuple[int, ...]
+    runs: int
+    cpu: str
+
+
+class Speedup(Config):
+    """How many times faster than ``vs``: median over interleaved rounds, with the 5th and 95th percentile of the rounds."""
+
+    vs: str
+    ratio: float
+    low: float
+    high: float
+
+
+class PrecisionRead(Config):
+    """What the file stores, what the engine executes, and the share of convolutions and matrix products run in integers."""
+
+    stored: str
+    executed: str
+    integer_share: float

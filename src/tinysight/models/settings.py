@@ -1,0 +1,39 @@
+"""What a recipe may say about the reference network. Importing this module imports no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from tinysight.config import Config
+from tinysight.errors import unknown_name
+from tinysight.models.spec import ModelSpec
+from tinysight.models.zoo import ZOO
+
+__all__ = ["ModelSettings"]
+
+
+class ModelSettings(Config):
+    """The reference: a row of the zoo with an encoder and the library's own arguments, or a checkpoint made earlier.
+
+    ``checkpoint`` is a folder written by ``tinysight train`` or a candidate's ``network`` folder; it brings its own
+    architecture. Nothing is ever downloaded: without a checkpoint, weights start random.
+    """
+
+    name: str = "pspnet"
+    encoder: str = "resnet18"
+    args: dict[str, Any] = Field(default_factory=dict)
+    checkpoint: Path | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in ZOO:
+            raise ValueError(str(unknown_name("network", name, ZOO)))
+        return name
+
+    def spec(self, classes: int) -> ModelSpec:
+        """Return the specification of a network for ``classes`` classes."""
+        return ModelSpec(builder=self.name, args={"encoder": self.encoder, "classes": classes, **self.args})

@@ -1,0 +1,68 @@
+"""ModelSpec: the JSON that rebuilds a network. Importing this module imports no torch."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from tinysight.config import Config
+from tinysight.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["LIVE", "ModelSpec"]
+
+LIVE = "live"
+
+
+class ModelSpec(Config):
+    """What rebuilds a network: a builder and its arguments.
+
+    ``builder`` is a row of the zoo (``pspnet``, ``unet``, …), an import path ``package.module:Class``, or ``live`` for an
+    object handed over from Python, which only its owner can build again. ``output`` names the part of the network's result
+    that holds the scores: a key of a dict, an index of a tuple, an attribute, or None where the result is the tensor itself.
+    """
+
+    builder: str
+    args: dict[str, Any] = {}
+    output: str | int | None = None
+    parent: str | None = None
+
+    @property
+    def foreign(self) -> bool:
+        """Whether building it would import code that is not tinysight's."""
+        return ":" in self.builder
+
+    def build(self, *, trust: bool = False) -> nn.Module:
+        """Build the network with fresh weights.
+
+        Args:
+            trust: allow a builder that is an import path, whose code then runs.
+
+        Raises:
+            UserError: the builder is unknown, foreign without trust, live, or refuses its arguments.
+        """
+        if self.builder == LIVE:
+            raise UserError(
+                "this checkpoint was made from a live network, which has no builder: load it with load(path, into=model)"
+            )
+        if self.foreign:
+            return self._import(trust)
+        from tinysight.models import zoo
+
+        return zoo.build(self.builder, self.args)
+
+    def _import(self, trust: bool) -> nn.Module:
+        if not trust:
+            raise UserError(
+                f"building this network would import and run {self.builder} with {self.args}: "
+                "pass trust=True if you know that code"
+            )
+        module_name, _, attribute = self.builder.partition(":")
+        try:
+            factory = getattr(importlib.import_module(module_name), attribute)
+        except (ImportError, AttributeError) as error:
+            raise UserError(f"the builder {self.builder} cannot be imported ({error}): check its path") from error
+        built: nn.Module = factory(**self.args)
+        return built

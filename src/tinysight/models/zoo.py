@@ -1,0 +1,88 @@
+"""The visible table of builders: segmentation-models-pytorch decoders, each with any encoder of its own or of timm."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tinysight.errors import UserError, unknown_name
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["ZOO", "ZooRow", "build", "encoder_names"]
+
+
+@dataclass(frozen=True)
+class ZooRow:
+    """One builder: the library class it stands for, the task it serves, and where it comes from."""
+
+    library_class: str
+    task: str
+    about: str
+
+
+ZOO: dict[str, ZooRow] = {
+    "pspnet": ZooRow("PSPNet", "segmentation", "pyramid pooling (Zhao et al. 2017)"),
+    "unet": ZooRow("Unet", "segmentation", "skip connections by concatenation (Ronneberger et al. 2015)"),
+    "unetplusplus": ZooRow("UnetPlusPlus", "segmentation", "nested skip connections (Zhou et al. 2018)"),
+    "manet": ZooRow("MAnet", "segmentation", "multi-scale attention (Fan et al. 2020)"),
+    "linknet": ZooRow("Linknet", "segmentation", "skip connections by addition (Chaurasia and Culurciello 2017)"),
+    "fpn": ZooRow("FPN", "segmentation", "feature pyramid (Kirillov et al. 2017)"),
+    "deeplabv3": ZooRow("DeepLabV3", "segmentation", "atrous pyramid (Chen et al. 2017)"),
+    "deeplabv3plus": ZooRow("DeepLabV3Plus", "segmentation", "atrous pyramid with a decoder (Chen et al. 2018)"),
+    "pan": ZooRow("PAN", "segmentation", "pyramid attention (Li et al. 2018)"),
+    "upernet": ZooRow("UPerNet", "segmentation", "unified perceptual parsing (Xiao et al. 2018)"),
+    "segformer": ZooRow("Segformer", "segmentation", "all-MLP decoder (Xie et al. 2021)"),
+    "dpt": ZooRow("DPT", "segmentation", "dense prediction transformer (Ranftl et al. 2021)"),
+}
+
+
+def encoder_names() -> tuple[list[str], list[str]]:
+    """Return the encoder names of segmentation-models-pytorch, and those of timm."""
+    import segmentation_models_pytorch as smp
+    import timm
+
+    return list(smp.encoders.encoders), timm.list_models()
+
+
+def build(name: str, args: dict[str, Any]) -> nn.Module:
+    """Build row ``name`` of the zoo with ``args``: ``encoder``, ``classes`` and whatever its library class takes.
+
+    Nothing is downloaded: weights start random, and trained ones come from a checkpoint.
+
+    Raises:
+        UserError: an unknown row or encoder, or arguments the library refuses.
+    """
+    if name not in ZOO:
+        raise unknown_name("network", name, ZOO)
+    import segmentation_models_pytorch as smp
+
+    options = dict(args)
+    encoder = library_encoder(options.pop("encoder", "resnet18"))
+    try:
+        # The library prints advice about some timm encoders; a progress bar is no place for it.
+        with contextlib.redirect_stdout(io.StringIO()):
+            network: nn.Module = getattr(smp, ZOO[name].library_class)(
+                encoder_name=encoder, encoder_weights=None, **options
+            )
+    except (TypeError, ValueError, KeyError, RuntimeError, AssertionError, AttributeError) as error:
+        raise UserError(f"{name} with encoder '{encoder}' and {options} cannot be built: {error}") from error
+    return network
+
+
+def library_encoder(encoder: str) -> str:
+    """Translate an encoder's name into the library's: its own as they are, timm's with the prefix ``tu-``.
+
+    Raises:
+        UserError: neither library has it; the nearest name is suggested.
+    """
+    own, timm_names = encoder_names()
+    bare = encoder.removeprefix("tu-")
+    if encoder in own:
+        return encoder
+    if bare in timm_names:
+        return f"tu-{bare}"
+    raise unknown_name("encoder", encoder, own + timm_names)

@@ -1,0 +1,169 @@
+"""The main flow, top to bottom: reference -> stages -> choice -> verification -> bundle -> report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tinysight.data.source import save_data
+from tinysight.files import read_json, write_json
+from tinysight.job import Job
+from tinysight.measure.compute import COUNTER
+from tinysight.measure.latency import interleave, speedup
+from tinysight.measure.quality import PerImage
+from tinysight.measure.records import Speedup
+from tinysight.progress import Progress
+from tinysight.reduction.artifact import CHECKPOINT
+from tinysight.report.page import write_report
+from tinysight.runs.environment import environment
+from tinysight.runs.folder import RunFolder
+from tinysight.runs.records import CandidateRecord
+from tinysight.search.choice import choose, finalists
+from tinysight.search.floor import certifiable_drop, compare, judge
+from tinysight.search.walk import walk
+from tinysight.ship import ship
+from tinysight.workshop import DATA, EAGER, Workshop
+
+__all__ = ["Result", "run"]
+
+CHOICE = "choice.json"
+RESULT = "result.json"
+BEST = "best"
+FINAL_ROUNDS, FINAL_RUNS = 9, 7
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run: its folder, its records, the chosen candidate, the bundle and the report.
+
+    ``summary`` is ``result.json``: the check on test data, the baseline, what the validation split can certify, versions.
+    """
+
+    path: Path
+    records: tuple[CandidateRecord, ...]
+    best: CandidateRecord
+    bundle: Path
+    report: Path
+    summary: Mapping[str, Any]
+
+
+def run(job: Job, folder: RunFolder, progress: Progress) -> Result:
+    """Do the whole job in ``folder``; what an earlier, interrupted call finished is used, not made again.
+
+    Raises:
+        UserError: the reference cannot be made or measured. A candidate that fails is recorded as ``failed`` instead.
+    """
+    save_data(folder.path / DATA, job.reader, job.dataset)
+    with Workshop(job, folder, progress) as workshop:
+        reference = workshop.reference()
+        records = walk(reference, job.stages, job.goal, workshop.attempt)
+        best = decide(job, workshop, folder, records, progress)
+        summary = verify(job, workshop, folder, best)
+    bundle = folder.path / BEST
+    ship(folder.path, best, bundle, threads=job.engine.threads, into=job.pristine, progress=progress)
+    report = write_report(folder.path, job.task, job.goal, folder.records, summary)
+    return Result(folder.path, tuple(folder.records), best, bundle, report, summary)
+
+
+def decide(
+    job: Job, workshop: Workshop, folder: RunFolder, records: Sequence[CandidateRecord], progress: Progress
+) -> CandidateRecord:
+    """Time the reference and the best acceptable candidates again, all in turn, and take the cheapest by those ratios."""
+    final = finalists(records, job.goal)
+    kept = _kept_choice(folder.path / CHOICE, final)
+    if kept is None:
+        progress.say(f"timing the reference and {len(final) - 1} finalists again, in turn")
+        kept = _ratios(workshop, final)
+        write_json(folder.path / CHOICE, kept)
+    timed = [
+        record.with_(
+            speedup=Speedup.model_validate(kept[record.id]["speedup"]),
+            speedup_eager=Speedup.model_validate(kept[record.id]["speedup_eager"]),
+        )
+        for record in final
+    ]
+    best = choose(timed, job.goal)
+    for record in timed:
+        chosen = record.id == best.id and record.verdict != "reference"
+        folder.show(record.with_(verdict="best") if chosen else record)
+    return best if best.verdict == "reference" else best.with_(verdict="best")
+
+
+def verify(job: Job, workshop: Workshop, folder: RunFolder, best: CandidateRecord) -> dict[str, Any]:
+    """Check the choice once on test data no decision has seen, and write the run's summary."""
+    if (folder.path / RESULT).is_file():
+        known: dict[str, Any] = read_json(folder.path / RESULT)
+        if known["best"] == best.id and known["goal"] == job.goal.model_dump(mode="json"):
+            return known
+    reference_id = workshop.reference_id
+    per_image, quality = {}, {}
+    for identity in dict.fromkeys([reference_id, best.id]):
+        path = folder.artifact(identity) / "per_image_test.npz"
+        quality[identity] = workshop.score(identity, "test", path).model_dump(mode="json")
+        per_image[identity] = PerImage.load(path)
+    drop = compare(job.task, per_image[reference_id], per_image[best.id], job.goal.max_drop)
+    verdict, why = judge(drop, job.goal, [])
+    summary = {
+        "schema": 1,
+        "best": best.id,
+        "reference": reference_id,
+        "goal": job.goal.model_dump(mode="json"),
+        "test": {
+            "images": len(per_image[best.id].names),
+            "reference": quality[reference_id],
+            "best": quality[best.id],
+            "drop": drop.model_dump(mode="json"),
+            "verdict": verdict,
+            "why": why,
+        },
+        "floor": _floor(job, workshop, best),
+        "baseline": _baseline(workshop, folder),
+        "metric_definition": job.task.metric_definition,
+        "mac_counter": COUNTER,
+        "data": {split: len(samples) for split, samples in job.dataset.splits.items()} | {"digest": job.data_digest},
+        "environment": environment(),
+    }
+    write_json(folder.path / RESULT, summary)
+    return summary
+
+
+def _ratios(workshop: Workshop, final: Sequence[CandidateRecord]) -> dict[str, dict[str, Any]]:
+    timers = workshop.timers()
+    reference_id = workshop.reference_id
+    for record in final:
+        if record.id != reference_id:
+            timers[record.id] = workshop.start(record.id).time
+    times = interleave(timers, rounds=FINAL_ROUNDS, runs=FINAL_RUNS)
+    return {
+        record.id: {
+            "speedup": speedup(reference_id, times[reference_id], times[record.id]).model_dump(mode="json"),
+            "speedup_eager": speedup(EAGER, times[EAGER], times[record.id]).model_dump(mode="json"),
+        }
+        for record in final
+    }
+
+
+def _kept_choice(path: Path, final: Sequence[CandidateRecord]) -> dict[str, dict[str, Any]] | None:
+    """Return the ratios an interrupted call measured, if it timed the same finalists."""
+    kept: dict[str, dict[str, Any]] = read_json(path) if path.is_file() else {}
+    return kept if set(kept) == {record.id for record in final} else None
+
+
+def _floor(job: Job, workshop: Workshop, best: CandidateRecord) -> dict[str, Any]:
+    reference, chosen = workshop.per_image(workshop.reference_id), workshop.per_image(best.id)
+    return {
+        "split": "val",
+        "unit": chosen.unit,
+        "units": len(chosen.by_unit()),
+        "certifiable_drop": certifiable_drop(job.task, reference, chosen, job.goal),
+    }
+
+
+def _baseline(workshop: Workshop, folder: RunFolder) -> dict[str, Any]:
+    """What the reductions are held against besides the compiled reference: its checkpoint, and its live weights alone."""
+    reference = folder.find(workshop.reference_id)
+    assert reference and reference.params_used is not None
+    checkpoint = folder.artifact(reference.id) / CHECKPOINT / "weights.safetensors"
+    return {"checkpoint_bytes": checkpoint.stat().st_size, "live_weight_bytes": 4 * reference.params_used}

@@ -1,0 +1,292 @@
+"""Recipe: the schema of a whole run, with overrides, and every mistake reported at once. Imports no torch."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, Field, InstanceOf, ValidationError
+
+from tinysight.config import Config
+from tinysight.data import InputPolicy
+from tinysight.data.readers import READERS, Reader
+from tinysight.engines import ENGINES
+from tinysight.engines.settings import EngineSettings
+from tinysight.errors import UserError, nearest, unknown_name
+from tinysight.files import read_json
+from tinysight.models.settings import ModelSettings
+from tinysight.reduction.step import Kind, Reduction
+from tinysight.reduction.table import METHODS
+from tinysight.search.goal import Goal
+from tinysight.search.walk import Stage
+from tinysight.tasks import TASKS
+from tinysight.training.settings import Training
+
+__all__ = ["Recipe", "load_recipe", "parse_stages", "recipe_of_run"]
+
+
+class Recipe(Config):
+    """A whole run.
+
+    ``test_fraction`` of the training images is set aside as test split where the data has none. ``train`` says how the
+    reference is trained; leave it out for a checkpoint that is trained already.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    task: str = "segmentation"
+    data: Reader
+    test_fraction: float = Field(0.15, gt=0, lt=0.9)
+    model: ModelSettings = ModelSettings()
+    input: InputPolicy = InputPolicy()
+    train: Training | None = None
+    stages: tuple[InstanceOf[Stage], ...] = ()
+    goal: Goal = Goal()
+    engine: EngineSettings = Field(default_factory=EngineSettings)
+    seed: int = Field(0, ge=0)
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+
+    def plan(self) -> dict[str, Any]:
+        """Return the resolved recipe, JSON-like: equal plans are equal runs."""
+        content = self.model_dump(mode="json", exclude={"data", "stages"})
+        content["data"] = self.data.model_dump(mode="json")
+        content["stages"] = [
+            {
+                "name": stage.name,
+                "variants": [{variant.name: variant.model_dump(mode="json")} for variant in stage.variants],
+            }
+            for stage in self.stages
+        ]
+        return content
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a YAML recipe, apply ``key.path=value`` overrides, and check everything.
+
+    Relative paths in it are relative to the recipe; ``$NAME`` stands for an environment variable.
+
+    Raises:
+        UserError: the file is missing or broken, or its settings are wrong: all of them in one message.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"the recipe {path} does not exist: check the path") from None
+    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise UserError(f"the recipe {path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"the recipe {path} must hold keys and values, such as 'data: …'")
+    content.setdefault("name", re.sub(r"[^A-Za-z0-9._-]", "-", path.stem))
+    problems = _apply_overrides(content, overrides)
+    recipe = _parse(content, path.parent, problems)
+    if recipe is None:
+        raise UserError(_report(problems, path))
+    return recipe
+
+
+def parse_stages(content: Any, problems: list[str]) -> tuple[Stage, ...]:
+    """Turn a recipe's ``stages`` into stages; what is wrong is appended to ``problems``.
+
+    A stage is a method's name, ``method: {settings}``, or ``name: …`` with ``variants``, a list of the former.
+    """
+    if not isinstance(content, list):
+        problems.append("stages: must be a list, such as [trim, int8]")
+        return ()
+    stages = []
+    for number, entry in enumerate(content):
+        where = f"stages.{number}"
+        if isinstance(entry, dict) and "variants" in entry:
+            for key in entry.keys() - {"name", "variants"}:
+                problems.append(_unknown_key(f"{where}.{key}", key, ["name", "variants"]))
+            listed = entry["variants"] if isinstance(entry["variants"], list) else [entry["variants"]]
+            variants = [_variant(item, f"{where}.variants.{i}", problems) for i, item in enumerate(listed)]
+            name = str(entry.get("name", where))
+        else:
+            variants = [_variant(entry, where, problems)]
+            name = variants[0].name if variants[0] else where
+        stages.append(Stage(name, tuple(variant for variant in variants if variant is not None)))
+    problems += _illegal_orders(stages)
+    return tuple(stages)
+
+
+def _parse(content: dict[str, Any], base: Path, problems: list[str]) -> Recipe | None:
+    """Build the recipe from its sections, each checked by its own schema so that all mistakes are found."""
+    content = dict(content)
+    values: dict[str, Any] = {}
+    data = content.pop("data", None)
+    values["data"] = _section(lambda: _reader(data, base, problems), "data", problems)
+    if "stages" in content:
+        values["stages"] = parse_stages(content.pop("stages"), problems)
+    if isinstance(content.get("model"), dict) and content["model"].get("checkpoint"):
+        content["model"] = content["model"] | {
+            "checkpoint": _path(content["model"]["checkpoint"], base, "model", problems)
+        }
+    _check_name(content.get("task", "segmentation"), "task", TASKS, problems)
+    engine = content.get("engine")
+    if isinstance(engine, str):
+        content["engine"] = engine = {"name": engine}
+    if isinstance(engine, dict):
+        _check_name(engine.get("name", "openvino"), "engine", ENGINES, problems)
+    try:
+        recipe = Recipe.model_validate(content | values)
+    except ValidationError as error:
+        # What is wrong with the data section has been said above, in its own schema's words.
+        problems.extend(line for line in _describe(error, "") if not line.startswith("data:"))
+        return None
+    return None if problems else recipe
+
+
+def _section(build: Any, prefix: str, problems: list[str]) -> Any:
+    try:
+        return build()
+    except ValidationError as error:
+        problems.extend(_describe(error, prefix))
+    except UserError as error:
+        problems.append(f"{prefix}: {error}" if prefix else str(error))
+    return None
+
+
+def _reader(settings: Any, base: Path, problems: list[str]) -> Reader | None:
+    if not isinstance(settings, dict):
+        problems.append("data: missing; say which reader and where, such as {reader: image_mask, path: photos}")
+        return None
+    if "reader" not in settings:
+        problems.append(f"data.reader: missing; choose one of: {', '.join(sorted(READERS))}")
+        return None
+    if settings["reader"] not in READERS:
+        raise unknown_name("reader", str(settings["reader"]), READERS)
+    if "path" in settings:
+        settings = settings | {"path": _path(settings["path"], base, "data", problems)}
+    return READERS[settings["reader"]].model_validate(settings)
+
+
+def _path(value: Any, base: Path, where: str, problems: list[str]) -> Path:
+    expanded = os.path.expanduser(os.path.expandvars(str(value)))
+    if missing := re.search(r"\$\{?(\w+)", expanded):
+        problems.append(f"{where}.path: the environment variable {missing[1]} is not set: export it, or write the path")
+    return (base / expanded).absolute()
+
+
+def _variant(entry: Any, where: str, problems: list[str]) -> Reduction | None:
+    if isinstance(entry, str):
+        entry = {entry: {}}
+    if not isinstance(entry, dict) or len(entry) != 1:
+        problems.append(
+            f"{where}: write a method's name, or one method with its settings, such as 'int8: {{images: 100}}'"
+        )
+        return None
+    (name, settings) = next(iter(entry.items()))
+    if name not in METHODS:
+        problems.append(f"{where}: {unknown_name('method', str(name), METHODS)}")
+        return None
+    built: Reduction | None = _section(
+        lambda: METHODS[name].model_validate(settings or {}), f"{where}.{name}", problems
+    )
+    return built
+
+
+def _illegal_orders(stages: Sequence[Stage]) -> Iterator[str]:
+    """Name every stage that stands after a kind of change it cannot follow."""
+    before: dict[Kind, str] = {}
+    for number, stage in enumerate(stages):
+        for variant in stage.variants:
+            if reason := variant.refuse_after(list(before)):
+                yield f"stages.{number}: {reason}"
+        for variant in stage.variants:
+            before.setdefault(variant.changes, stage.name)
+
+
+def _apply_overrides(content: dict[str, Any], overrides: Sequence[str]) -> list[str]:
+    problems = []
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        if not separator or not key:
+            problems.append(f"'{override}': write an override as key=value, such as train.epochs=3")
+            continue
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            problems.append(f"'{override}': the value is not valid YAML")
+            continue
+        try:
+            _set(content, key.split("."), value)
+        except (IndexError, ValueError, TypeError):
+            problems.append(f"'{override}': the recipe has no place '{key}'")
+    return problems
+
+
+def _set(place: Any, keys: Sequence[str], value: Any) -> None:
+    """Set ``value`` at the path ``keys``; numbers index lists, missing groups are made."""
+    first, rest = (int(keys[0]) if isinstance(place, list) else keys[0]), keys[1:]
+    if not rest:
+        place[first] = value
+        return
+    if isinstance(place, dict) and not isinstance(place.get(first), dict | list):
+        place[first] = {}
+    _set(place[first], rest, value)
+
+
+def _check_name(name: Any, where: str, table: Mapping[str, Any], problems: list[str]) -> None:
+    if str(name) not in table:
+        problems.append(f"{where}: {unknown_name(where, str(name), table)}")
+
+
+def _describe(error: ValidationError, prefix: str) -> Iterator[str]:
+    """Turn pydantic's findings into lines 'key: what is wrong', with the nearest valid key for an unknown one."""
+    model = Recipe
+    for problem in error.errors():
+        place = [str(part) for part in problem["loc"]]
+        where = ".".join(([prefix] if prefix else []) + place)
+        if problem["type"] == "extra_forbidden":
+            yield _unknown_key(where, place[-1], _valid_keys(model, place[:-1], prefix))
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            shown = "" if problem["type"] == "missing" else f" (got {problem['input']!r})"
+            yield f"{where}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _valid_keys(model: type[BaseModel], place: Sequence[str], prefix: str) -> list[str]:
+    if prefix:
+        owner: Any = METHODS.get(prefix.rpartition(".")[2])
+        tables = [owner] if owner else list(READERS.values())
+        return [key for table in tables for key in table.model_fields]
+    current: Any = model
+    for part in place:
+        annotation = current.model_fields[part].annotation
+        arguments = [annotation, *getattr(annotation, "__args__", ())]
+        current = next(kind for kind in arguments if isinstance(kind, type) and issubclass(kind, BaseModel))
+    return list(current.model_fields)
+
+
+def _unknown_key(where: str, key: str, valid: Sequence[str]) -> str:
+    close = nearest(key, valid)
+    return f"{where}: unknown key, " + (
+        f"did you mean '{close}'?" if close else f"valid are {', '.join(sorted(valid))}"
+    )
+
+
+def _report(problems: Sequence[str], path: Path) -> str:
+    count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {path}:"
+    return "\n".join([count, *(f"  {problem}" for problem in problems)])
+
+
+def recipe_of_run(run: Path) -> Recipe:
+    """Rebuild the recipe of a run from its ``plan.json``.
+
+    Raises:
+        UserError: the folder is no run, or the run came from live objects, which only its script can continue.
+    """
+    path = run / "plan.json"
+    if not path.is_file():
+        raise UserError(f"{run} is not a run: it has no plan.json; give the folder a 'reduce' printed")
+    content = read_json(path)
+    if "reader" not in content.get("data", {}):
+        raise UserError(f"{run} was made from live objects in Python: run the same script with out='{run}' to continue")
+    problems: list[str] = []
+    recipe = _parse(content, run, problems)
+    if recipe is None:
+        raise UserError(_report(problems, path))
+    return recipe

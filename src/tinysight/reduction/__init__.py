@@ -1,0 +1,1 @@
+"""Reductions: recorded, replayable changes that make a network smaller or faster."""

@@ -1,0 +1,1 @@
+"""Methods that change how pictures are prepared for a network."""

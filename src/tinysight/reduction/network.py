@@ -1,0 +1,153 @@
+"""Network: modules with the specification and steps that rebuild them; on disk spec.json, steps.json, weights.safetensors."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_model, save_model
+from torch import Tensor, nn
+
+from tinysight.data import InputPolicy
+from tinysight.errors import UserError
+from tinysight.files import read_json, write_atomically, write_json
+from tinysight.models.scores import Scores
+from tinysight.models.spec import ModelSpec
+from tinysight.reduction.precision.record import PrecisionRecord
+from tinysight.reduction.step import InputReduction, Step, StructureReduction
+from tinysight.reduction.table import METHODS
+
+__all__ = ["Network", "load_network"]
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network with its lineage. Reductions make new ones; none is ever changed.
+
+    ``origin`` is the reference's input policy; the ``input`` in force is what the recorded input steps made of it.
+    """
+
+    module: nn.Module
+    spec: ModelSpec
+    origin: InputPolicy
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def input(self) -> InputPolicy:
+        """The input policy in force."""
+        policy = self.origin
+        for step in self.steps:
+            method = METHODS[step.method]
+            if issubclass(method, InputReduction):
+                policy = method.replay(policy, step.record)
+        return policy
+
+    @property
+    def scores(self) -> nn.Module:
+        """The network as image batch -> score tensor; shares its weights with ``module``."""
+        return Scores(self.module, self.spec.output)
+
+    @property
+    def precision(self) -> PrecisionRecord:
+        """The precision record of the last step, or plain float32."""
+        if self.steps and self.steps[-1].kind == "precision":
+            return PrecisionRecord.model_validate(self.steps[-1].record)
+        return PrecisionRecord()
+
+    @property
+    def float_part(self) -> Network:
+        """The network without its precision step: what the clean float export is made of."""
+        return replace(self, steps=tuple(step for step in self.steps if step.kind != "precision"))
+
+    def example(self, batch: int = 1, seed: int = 0) -> Tensor:
+        """Return a random input batch of the network's shape, equal for equal seeds."""
+        generator = torch.Generator().manual_seed(seed)
+        return torch.randn(batch, *self.input.shape[1:], generator=generator)
+
+    def copy(self) -> Network:
+        """Return an independent copy, weights included."""
+        return replace(self, module=copy.deepcopy(self.module))
+
+    def with_step(self, step: Step, module: nn.Module | None = None) -> Network:
+        """Return a network with ``step`` appended and, where given, a new module."""
+        return replace(self, module=self.module if module is None else module, steps=(*self.steps, step))
+
+    def save(self, folder: Path) -> None:
+        """Write spec.json, steps.json and weights.safetensors into ``folder``; no file is ever half-written."""
+        folder.mkdir(parents=True, exist_ok=True)
+        spec = {
+            "schema": SCHEMA,
+            "spec": self.spec.model_dump(mode="json"),
+            "input": self.origin.model_dump(mode="json"),
+        }
+        write_json(folder / "spec.json", spec)
+        write_json(folder / "steps.json", [step.model_dump(mode="json") for step in self.steps])
+        write_atomically(folder / "weights.safetensors", lambda path: save_model(self.module.cpu(), str(path)))
+
+
+def load_network(folder: Path | str, *, into: nn.Module | None = None, trust: bool = False) -> Network:
+    """Rebuild a network: build its spec, replay its structure steps, load its weights.
+
+    Args:
+        folder: what ``Network.save`` wrote.
+        into: for a checkpoint of a live network, a fresh instance of it, as it was before any reduction; it is copied.
+        trust: allow a builder that is an import path; its code then runs.
+
+    Raises:
+        UserError: files are missing, the builder is not trusted or not given, or the weights do not fit.
+    """
+    folder = Path(folder)
+    stored = _read(folder / "spec.json")
+    spec = ModelSpec.model_validate(stored["spec"])
+    steps = tuple(Step.model_validate(step) for step in _read(folder / "steps.json"))
+    module = copy.deepcopy(into) if into is not None else spec.build(trust=trust)
+    for step in steps:
+        method = METHODS.get(step.method)
+        if method is None or step.version > method.version:
+            raise UserError(
+                f"{folder} holds a '{step.method}' step of version {step.version}: update tinysight to load it"
+            )
+        if issubclass(method, StructureReduction):
+            module = _replay(method, module, step, folder)
+    _load_weights(module, folder / "weights.safetensors")
+    return Network(module.eval(), spec, InputPolicy.model_validate(stored["input"]), steps)
+
+
+def _replay(method: type[StructureReduction], module: nn.Module, step: Step, folder: Path) -> nn.Module:
+    try:
+        return method.replay(module, step.record)
+    except (AttributeError, KeyError, IndexError, RuntimeError) as error:
+        raise UserError(
+            f"the '{step.method}' step of {folder} does not fit this network ({error}): "
+            "load it into the network it was made from"
+        ) from error
+
+
+def _read(path: Path) -> Any:
+    if not path.is_file():
+        raise UserError(
+            f"{path} does not exist: give the folder of a checkpoint (spec.json, steps.json, weights.safetensors)"
+        )
+    try:
+        return read_json(path)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path} is not valid JSON ({error}): restore it or save the checkpoint again") from error
+
+
+def _load_weights(module: nn.Module, path: Path) -> None:
+    if not path.is_file():
+        raise UserError(f"{path} does not exist: the checkpoint is incomplete")
+    try:
+        load_model(module, str(path), strict=True)
+    except (RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:400]
+        raise UserError(
+            f"the weights in {path} do not fit the network ({reason}): load them into the same network"
+        ) from error

@@ -1,0 +1,1 @@
+"""Methods that change number formats, the one record they share, and the one writer."""

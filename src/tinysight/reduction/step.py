@@ -1,0 +1,168 @@
+"""The contract of every reduction: what a step records, which order is legal, and what a method may use.
+
+A method is one file: a class whose fields are its settings and whose ``reduce`` makes steps. Method files import torch
+inside their methods only, so that recipes are checked, and mistakes reported, before torch is loaded.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from tinysight.config import Config
+from tinysight.data import InputPolicy, Sample
+from tinysight.progress import Progress
+from tinysight.tasks import Task
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from tinysight.reduction.network import Network
+
+__all__ = [
+    "Context",
+    "InputReduction",
+    "Kind",
+    "NotApplicable",
+    "PrecisionReduction",
+    "Reduction",
+    "Step",
+    "StructureReduction",
+    "WeightsReduction",
+]
+
+Kind = Literal["input", "structure", "weights", "precision"]
+"""What a step changes: the input policy, the modules, the values of the weights, or the number formats in the file."""
+
+
+class Step(Config):
+    """One recorded change to a network.
+
+    ``input`` and ``structure`` steps replay from ``record`` alone: no data, no randomness. A ``weights`` step says how the
+    stored weights came to be. A ``precision`` step holds the precision record that the writer puts into a float export.
+    """
+
+    kind: Kind
+    method: str
+    version: int
+    record: dict[str, Any]
+
+
+class NotApplicable(Exception):
+    """A method has nothing to do on this network or machine; the text says why, and the candidate is ``skipped``."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a reduction may use besides the network: never validation or test data.
+
+    ``teacher`` is the reference. ``folder`` keeps the state of long work between interruptions. ``float_export`` gives the
+    clean float ONNX file of a network, exported once and cached.
+    """
+
+    task: Task
+    train: Sequence[Sample]
+    teacher: Network
+    device: str
+    seed: int
+    threads: int
+    augment: bool
+    folder: Path
+    float_export: Callable[[Network], Path]
+    refuse_execution: Callable[[str], str | None]
+    progress: Progress
+
+
+class Reduction(Config, ABC):
+    """A method that makes steps. Its fields are its configuration, and with ``version`` part of a candidate's identity.
+
+    ``follows`` and ``precedes`` name the kinds of steps that may stand before and after it; the two must agree between
+    methods (a test holds it). ``lossless`` methods promise equal outputs; ``recovers`` methods can raise quality again.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    changes: ClassVar[Kind]
+    follows: ClassVar[frozenset[Kind]]
+    precedes: ClassVar[frozenset[Kind]]
+    lossless: ClassVar[bool] = False
+    recovers: ClassVar[bool] = False
+
+    @abstractmethod
+    def reduce(self, network: Network, context: Context) -> Network:
+        """Return a new network with this method's step appended; ``network`` itself is left as it was.
+
+        Raises:
+            NotApplicable: there is nothing to do, with the reason.
+        """
+
+    @property
+    def label(self) -> str:
+        """A short name for tables: the method with the settings that differ from its defaults."""
+        changed = self.model_dump(mode="json", exclude_defaults=True)
+        settings = ", ".join(f"{key} {value}" for key, value in changed.items())
+        return f"{self.name} ({settings})" if settings else self.name
+
+    @classmethod
+    def refuse_after(cls, kinds: Sequence[Kind]) -> str | None:
+        """Say why this method cannot follow steps of these kinds; None where it can."""
+        for kind in kinds:
+            if kind not in cls.follows:
+                return f"{cls.name} changes {cls.changes} and cannot follow a {kind} step: put it before"
+        return None
+
+    def step(self, record: dict[str, Any]) -> Step:
+        """Make this method's step."""
+        return Step(kind=self.changes, method=self.name, version=self.version, record=record)
+
+
+_FLOAT: frozenset[Kind] = frozenset({"input", "structure", "weights"})
+_ANY: frozenset[Kind] = _FLOAT | {"precision"}
+
+
+class InputReduction(Reduction):
+    """Changes how pictures are prepared; replays on the input policy."""
+
+    changes: ClassVar[Kind] = "input"
+    follows: ClassVar[frozenset[Kind]] = _FLOAT
+    precedes: ClassVar[frozenset[Kind]] = _ANY
+
+    @staticmethod
+    @abstractmethod
+    def replay(policy: InputPolicy, record: dict[str, Any]) -> InputPolicy:
+        """Apply a recorded step to a policy."""
+
+
+class StructureReduction(Reduction):
+    """Changes modules; replays on a freshly built network."""
+
+    changes: ClassVar[Kind] = "structure"
+    follows: ClassVar[frozenset[Kind]] = _FLOAT
+    precedes: ClassVar[frozenset[Kind]] = _ANY
+
+    @staticmethod
+    @abstractmethod
+    def replay(module: nn.Module, record: dict[str, Any]) -> nn.Module:
+        """Apply a recorded step to ``module``, which may be changed in place, and return the result.
+
+        Weights are cut or kept so that a network that holds the parent's weights ends up with the child's.
+        """
+
+
+class WeightsReduction(Reduction):
+    """Changes the values of weights and leaves every shape as it was."""
+
+    changes: ClassVar[Kind] = "weights"
+    follows: ClassVar[frozenset[Kind]] = _FLOAT
+    precedes: ClassVar[frozenset[Kind]] = _ANY
+
+
+class PrecisionReduction(Reduction):
+    """Changes number formats in the exported file; a network carries at most one, and it is the last step."""
+
+    changes: ClassVar[Kind] = "precision"
+    follows: ClassVar[frozenset[Kind]] = _FLOAT
+    precedes: ClassVar[frozenset[Kind]] = frozenset()

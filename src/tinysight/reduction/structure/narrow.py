@@ -1,0 +1,149 @@
+"""Narrow: cut the weakest output channels of one convolution and what the next one reads of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from tinysight.errors import UserError, nearest
+from tinysight.reduction.step import Context, NotApplicable, StructureReduction
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from tinysight.reduction.network import Network
+
+__all__ = ["Narrow"]
+
+
+class Narrow(StructureReduction):
+    """Keep a share of the output channels of the convolution at ``layer``, the largest by L1 norm of their filters.
+
+    The layer's only reader must be one other convolution, with nothing between but batch norm and activations: found by
+    watching tensors pass, and proven by comparing with the original whose reader ignores the cut channels.
+    """
+
+    name: ClassVar[str] = "narrow"
+
+    layer: str
+    keep: float = Field(gt=0, lt=1)
+
+    def reduce(self, network: Network, context: Context) -> Network:
+        """Choose the channels, cut, prove, record."""
+        chain = _chain(network, self.layer)
+        weight: Tensor = network.module.get_submodule(self.layer).weight  # type: ignore[assignment]
+        count = max(1, round(len(weight) * self.keep))
+        if count == len(weight):
+            raise NotApplicable(f"{self.layer} has {len(weight)} channels, of which a share of {self.keep} is all")
+        strongest = weight.detach().abs().flatten(1).sum(1).argsort(descending=True, stable=True)[:count]
+        record = {**chain, "kept": sorted(strongest.tolist())}
+        narrowed = network.copy()
+        narrowed = narrowed.with_step(self.step(record), self.replay(narrowed.module, record))
+        _prove(network, narrowed, record)
+        return narrowed
+
+    @staticmethod
+    def replay(module: nn.Module, record: dict[str, Any]) -> nn.Module:
+        """Cut the recorded channels out of the layer, its batch norms and its reader."""
+        import torch
+
+        kept = torch.tensor(record["kept"])
+        _cut(module.get_submodule(record["layer"]), {"weight": 0, "bias": 0}, kept, out_channels=len(kept))
+        for path in record["norms"]:
+            axes = {"weight": 0, "bias": 0, "running_mean": 0, "running_var": 0}
+            _cut(module.get_submodule(path), axes, kept, num_features=len(kept))
+        _cut(module.get_submodule(record["reader"]), {"weight": 1}, kept, in_channels=len(kept))
+        return module
+
+
+def _cut(module: nn.Module, axes: dict[str, int], kept: Tensor, **sizes: int) -> None:
+    """Keep the channels ``kept`` of each named tensor along its axis, and set the attributes that repeat their number."""
+    from torch import nn
+
+    for name, axis in axes.items():
+        tensor = getattr(module, name, None)
+        if tensor is None:
+            continue
+        smaller = tensor.detach().index_select(axis, kept.to(tensor.device)).clone()
+        is_parameter = isinstance(tensor, nn.Parameter)
+        setattr(module, name, nn.Parameter(smaller, tensor.requires_grad) if is_parameter else smaller)
+    for name, size in sizes.items():
+        setattr(module, name, size)
+
+
+def _chain(network: Network, layer: str) -> dict[str, Any]:
+    """Follow the layer's output through batch norms and activations to the convolution that reads it."""
+    from torch import nn
+
+    modules = dict(network.module.named_modules())
+    if layer not in modules:
+        close = nearest(layer, modules)
+        raise UserError(f"narrow: the network has no layer '{layer}'" + (f": did you mean '{close}'?" if close else ""))
+    if not isinstance(modules[layer], nn.Conv2d) or modules[layer].groups != 1:
+        raise NotApplicable(f"{layer} is not a plain convolution")
+    calls = _watch(network)
+    norms: list[str] = []
+    current = layer
+    while True:
+        readers = [path for path, (inputs, _) in calls.items() if calls[current][1] in inputs]
+        if len(readers) != 1:
+            raise NotApplicable(f"{layer} is read by {len(readers)} modules: only one reader can be narrowed with it")
+        current = readers[0]
+        module = modules[current]
+        if isinstance(module, nn.Conv2d) and module.groups == 1:
+            return {"layer": layer, "norms": norms, "reader": current}
+        if isinstance(module, nn.BatchNorm2d):
+            norms.append(current)
+        elif any(True for _ in module.parameters()):
+            raise NotApplicable(f"between {layer} and its reader stands {current}, a {type(module).__name__}")
+
+
+def _watch(network: Network) -> dict[str, tuple[list[int], int]]:
+    """Run the network once and note, for every leaf module, the identities of the tensors it reads and writes."""
+    from torch import Tensor
+
+    from tinysight.reduction.verify import run
+
+    calls: dict[str, tuple[list[int], int]] = {}
+    alive: list[Any] = []  # identities are only unique while their tensors live
+    handles = []
+    watched = network.copy()
+    for path, module in watched.module.named_modules():
+        if next(module.children(), None) is not None:
+            continue
+        if hasattr(module, "inplace"):
+            module.inplace = False
+
+        def note(_module: nn.Module, inputs: tuple[Any, ...], output: Any, path: str = path) -> None:
+            alive.extend((inputs, output))
+            calls[path] = ([id(tensor) for tensor in inputs if isinstance(tensor, Tensor)], id(output))
+
+        handles.append(module.register_forward_hook(note))
+    run(watched.scores, watched.example())
+    return calls
+
+
+def _prove(original: Network, narrowed: Network, record: dict[str, Any]) -> None:
+    """Compare with the original whose reader ignores the cut channels, in float64.
+
+    Watching modules does not see a function that also reads the layer's output; this comparison does.
+    """
+    import torch
+
+    from tinysight.reduction.verify import largest_difference
+
+    ignoring = original.copy()
+    reader: Tensor = ignoring.module.get_submodule(record["reader"]).weight  # type: ignore[assignment]
+    cut = sorted(set(range(reader.shape[1])) - set(record["kept"]))
+    with torch.no_grad():
+        reader[:, cut] = 0
+    images = original.example(batch=2).double()
+    try:
+        difference = largest_difference(ignoring.scores.double(), narrowed.copy().scores.double(), images)
+    except RuntimeError as error:
+        raise NotApplicable(f"{record['layer']} is also read outside its reader {record['reader']}: {error}") from error
+    if difference > 1e-9:
+        raise NotApplicable(
+            f"{record['layer']} is also read outside its reader {record['reader']}: outputs differ by {difference:.2g}"
+        )

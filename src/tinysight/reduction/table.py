@@ -1,0 +1,19 @@
+"""The visible table of methods: add a file, add a row."""
+
+from __future__ import annotations
+
+from tinysight.reduction.input.resize import Resize
+from tinysight.reduction.precision.bf16 import Bf16
+from tinysight.reduction.precision.fp16 import Fp16
+from tinysight.reduction.precision.int8 import Int8
+from tinysight.reduction.step import Reduction
+from tinysight.reduction.structure.narrow import Narrow
+from tinysight.reduction.structure.trim import Trim
+from tinysight.reduction.weights.finetune import Finetune
+from tinysight.reduction.weights.recalibrate import Recalibrate
+
+__all__ = ["METHODS"]
+
+METHODS: dict[str, type[Reduction]] = {
+    method.name: method for method in (Trim, Narrow, Resize, Recalibrate, Finetune, Bf16, Fp16, Int8)
+}

@@ -1,0 +1,38 @@
+"""Proving a change: outputs of two networks compared on the same inputs."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["largest_difference", "run", "trains"]
+
+
+def run(scores: nn.Module, images: Tensor) -> Tensor:
+    """Return the output in evaluation mode, without gradients; the modules' modes are put back."""
+    modes = {module: module.training for module in scores.modules()}
+    try:
+        with torch.inference_mode():
+            output: Tensor = scores.eval()(images)
+            return output
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def largest_difference(one: nn.Module, other: nn.Module, images: Tensor) -> float:
+    """Return the largest absolute difference of outputs; infinity where their shapes differ."""
+    first, second = run(one, images), run(other, images)
+    return float((first - second).abs().max()) if first.shape == second.shape else float("inf")
+
+
+def trains(scores: nn.Module, images: Tensor) -> bool:
+    """Whether a forward pass in training mode works too; tried on a copy, since it moves batch-norm statistics."""
+    try:
+        with torch.no_grad():
+            copy.deepcopy(scores).train()(images)
+    except Exception:  # any failure of the network's own code means the same: not usable
+        return False
+    return True

@@ -1,0 +1,85 @@
+"""The model card: what the bundle is, how to run it, what was measured and under which conditions."""
+
+from __future__ import annotations
+
+from tinysight.engines.bundle import Bundle
+from tinysight.report.text import bytes_text, count_text, latency_text, points_text, speedup_text
+from tinysight.runs.records import CandidateRecord
+
+__all__ = ["model_card"]
+
+
+def model_card(bundle: Bundle, record: CandidateRecord) -> str:
+    """Return the card as Markdown."""
+    return (
+        "\n".join([*_what(bundle, record), "", *_numbers(record), "", *_proof(bundle), "", *_versions(bundle)]) + "\n"
+    )
+
+
+def _what(bundle: Bundle, record: CandidateRecord) -> list[str]:
+    size = bundle.input
+    steps = " → ".join(step["method"] for step in bundle.lineage.get("steps", [])) or "none: this is the reference"
+    prepared = (
+        f"resized ({size.mode}) to {size.height}×{size.width}, normalised by mean {size.mean} and std {size.std} of RGB/255"
+        if size.normalised_by == "tinysight"
+        else f"float arrays that arrive normalised by your own code, {size.height}×{size.width}, channels first"
+    )
+    return [
+        f"# {bundle.task} of {', '.join(bundle.classes)}",
+        "",
+        f"Candidate `{record.id}`, verdict **{record.verdict}**. Reductions: {steps}.",
+        f"Network: `{bundle.lineage.get('spec', {}).get('builder')}` {bundle.lineage.get('spec', {}).get('args')}.",
+        f"Input: {prepared}. Weights stored as {bundle.stored}, executed in {bundle.execute}.",
+        "",
+        "```",
+        "tinysight predict . photo.jpg",
+        "```",
+    ]
+
+
+def _numbers(record: CandidateRecord) -> list[str]:
+    lines = ["## Measured on these files", "", "| what | value | conditions |", "|---|---|---|"]
+    if record.quality:
+        q = record.quality
+        interval = f"{q.split} split, 95 % interval {100 * q.low:.2f}–{100 * q.high:.2f}"
+        lines.append(f"| {q.metric} | {100 * q.value:.2f} | {interval} |")
+    if record.drop:
+        spread = f"points against the reference, 95 % interval {record.drop.low:+.2f} to {record.drop.high:+.2f}"
+        lines.append(f"| drop | {points_text(record.drop.points)} | {spread} |")
+    if record.bytes:
+        files = ", ".join(f"{name} {bytes_text(size)}" for name, size in record.bytes.files.items())
+        lines.append(f"| file | {bytes_text(record.bytes.total)} | {files}; {record.bytes.engine} loads these |")
+    for name, latency in (("latency", record.latency_ms), ("end to end", record.e2e_ms)):
+        if latency:
+            where = f"{latency.engine} {latency.engine_version}, {latency.threads} threads, batch 1, {latency.cpu}"
+            lines.append(
+                f"| {name} | {latency_text(latency)} ms (p90 {latency.p90:.2f}) | median of {latency.runs}, {where} |"
+            )
+    for name, faster in (("compiled reference", record.speedup), ("eager PyTorch reference", record.speedup_eager)):
+        lines.append(f"| times faster than the {name} | {speedup_text(faster)} | interleaved rounds, 5–95 % |")
+    lines.append(f"| multiply-accumulates | {count_text(record.macs)} | one image |")
+    lines.append(f"| peak memory | {record.peak_rss_mb or 0:.0f} MiB | whole engine process |")
+    return lines
+
+
+def _proof(bundle: Bundle) -> list[str]:
+    proof = bundle.agreement or {}
+    if not proof:
+        return []
+    lines = [
+        f"## Engines agree ({proof['photos']} photos; torch ran {proof['torch']})",
+        "",
+        "| engine | metric |",
+        "|---|---|",
+    ]
+    lines += [
+        f"| {name} | {', '.join(f'{k} {100 * v:.2f}' for k, v in m.items())} |" for name, m in proof["metric"].items()
+    ]
+    pairs = ", ".join(f"{pair}: {value:.2g}" for pair, value in proof["max_difference"].items())
+    return [*lines, "", f"Largest difference of raw scores (range ±{proof['score_range']:.3g}): {pairs}."]
+
+
+def _versions(bundle: Bundle) -> list[str]:
+    listed = ", ".join(f"{name} {version}" for name, version in bundle.versions.items())
+    licences = ", ".join(f"{name}: {licence}" for name, licence in bundle.licences.items())
+    return [f"Made with {listed}.", "", f"Licences: {licences}."]

@@ -1,0 +1,49 @@
+"""The stage table in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import IO
+
+from rich.console import Console
+from rich.table import Table
+
+from tinysight.report.text import COLUMNS, row
+from tinysight.runs.records import CandidateRecord
+
+__all__ = ["print_table"]
+
+STYLES = {
+    "reference": "bold",
+    "best": "bold green",
+    "acceptable": "green",
+    "undecided": "yellow",
+    "unacceptable": "red",
+    "failed": "red",
+    "skipped": "dim",
+    "not_run": "dim",
+}
+
+
+WIDE_ONLY = {"end to end", "MACs", "params"}
+"""Columns that give way in a narrow terminal; the page and the CSV have them all."""
+
+
+def print_table(records: Sequence[CandidateRecord], metric: str, stream: IO[str] | None = None) -> None:
+    """Print one line a candidate, then the reason of every verdict that needs one."""
+    console = Console(file=stream)
+    if not console.is_terminal:
+        console.width = 150
+    shown = [name for name in COLUMNS if console.width >= 120 or name not in WIDE_ONLY]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in shown:
+        left = name in {"stage", "variant", "verdict"}
+        table.add_column(metric if name == "mIoU" else name, justify="left" if left else "right", no_wrap=True)
+    for record in records:
+        cells = dict(zip(COLUMNS, row(record), strict=True))
+        table.add_row(*(cells[name] for name in shown), style=STYLES[record.verdict])
+    console.print(table)
+    for record in records:
+        if record.why and record.verdict in {"undecided", "failed", "skipped", "not_run"}:
+            line = f"{record.stage}, {record.variant}: {record.verdict}: {record.why}"
+            console.print(line, style="dim", highlight=False, markup=False, soft_wrap=True)

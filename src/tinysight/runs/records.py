@@ -1,0 +1,76 @@
+"""The candidate record, one line of ``candidates.jsonl``. Its field names are the contract with users' scripts."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from tinysight.config import Config
+from tinysight.measure.records import Bytes, Latency, PrecisionRead, Quality, Speedup
+
+__all__ = ["SCHEMA", "CandidateRecord", "Drop", "Verdict"]
+
+SCHEMA = 1
+
+Verdict = Literal["reference", "best", "acceptable", "undecided", "unacceptable", "failed", "skipped", "not_run"]
+
+
+class Drop(Config):
+    """Points of the metric lost against the reference (below 0: gained), with the paired bootstrap's 95 % interval.
+
+    ``p_within`` is the probability that the loss stays within the goal's ``max_drop``.
+    """
+
+    points: float
+    low: float
+    high: float
+    p_within: float
+
+
+class CandidateRecord(Config):
+    """One candidate: where it comes from, what was measured on its exported file, and what became of it.
+
+    ``steps`` names every recorded change from the reference on; ``speedup`` compares with the reference on the same engine,
+    ``speedup_eager`` with the reference in eager PyTorch, both interleaved. ``artifact`` is relative to the run's folder.
+    ``seconds`` is what making and measuring it took. Times are milliseconds, memory is MiB, sizes are bytes.
+    """
+
+    schema_: int = SCHEMA
+    id: str
+    parent: str | None
+    stage: str
+    variant: str
+    config: dict[str, Any]
+    seed: int
+    steps: list[dict[str, Any]] = []
+    verdict: Verdict
+    why: str = ""
+    quality: Quality | None = None
+    drop: Drop | None = None
+    bytes: Bytes | None = None
+    params_total: int | None = None
+    params_used: int | None = None
+    nonzero: int | None = None
+    macs: int | None = None
+    latency_ms: Latency | None = None
+    e2e_ms: Latency | None = None
+    speedup: Speedup | None = None
+    speedup_eager: Speedup | None = None
+    peak_rss_mb: float | None = None
+    precision: PrecisionRead | None = None
+    artifact: str | None = None
+    seconds: float = 0.0
+
+    def line(self) -> dict[str, Any]:
+        """Return the record as it stands in ``candidates.jsonl``."""
+        content = self.model_dump(mode="json")
+        return {"schema": content.pop("schema_"), **content}
+
+    @staticmethod
+    def from_line(line: dict[str, Any]) -> CandidateRecord:
+        """Read a line of ``candidates.jsonl``."""
+        content = dict(line)
+        return CandidateRecord.model_validate({"schema_": content.pop("schema", SCHEMA), **content})
+
+    def with_(self, **changes: Any) -> CandidateRecord:
+        """Return the record with some fields changed."""
+        return self.model_copy(update=changes)

@@ -1,0 +1,68 @@
+"""Goal: what to minimise, the accuracy floor, absolute limits, and the time allowed."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from tinysight.config import Config
+from tinysight.runs.records import CandidateRecord
+
+__all__ = ["Goal", "Limits"]
+
+Objective = Literal["latency", "bytes", "macs"]
+
+
+class Limits(Config):
+    """Absolute limits on the exported file; S1 asked for ``quality`` 0.80, ``bytes`` 15e6 and ``latency_ms`` 500."""
+
+    quality: float | None = Field(None, ge=0, le=1)
+    bytes: int | None = Field(None, gt=0)
+    latency_ms: float | None = Field(None, gt=0)
+    e2e_ms: float | None = Field(None, gt=0)
+    macs: int | None = Field(None, gt=0)
+    peak_rss_mb: float | None = Field(None, gt=0)
+
+
+class Goal(Config):
+    """What the user wants.
+
+    A candidate is acceptable when the probability that it loses at most ``max_drop`` points of the task's metric against
+    the reference reaches ``confidence``. Before a later stage that can recover quality, a candidate may dip further, to
+    ``max_dip`` points. ``minutes`` bounds the walk: variants not begun by then are ``not_run``.
+    """
+
+    minimize: Objective = "latency"
+    max_drop: float = Field(0.5, ge=0, le=100)
+    confidence: float = Field(0.8, gt=0.5, lt=1)
+    max_dip: float = Field(15.0, ge=0, le=100)
+    limits: Limits = Limits()
+    minutes: float | None = Field(None, gt=0)
+
+    def cost(self, record: CandidateRecord) -> float:
+        """Return what is minimised, smaller is better: time relative to the reference, bytes, or MACs."""
+        if self.minimize == "latency":
+            return 1.0 / record.speedup.ratio if record.speedup else float("inf")
+        if self.minimize == "bytes":
+            return float(record.bytes.total) if record.bytes else float("inf")
+        return float(record.macs) if record.macs is not None else float("inf")
+
+    def broken_limits(self, record: CandidateRecord) -> list[str]:
+        """Name each absolute limit that ``record`` exceeds, with both numbers."""
+        measured: dict[str, tuple[float | None, bool]] = {
+            "quality": (record.quality.value if record.quality else None, True),
+            "bytes": (record.bytes.total if record.bytes else None, False),
+            "latency_ms": (record.latency_ms.p50 if record.latency_ms else None, False),
+            "e2e_ms": (record.e2e_ms.p50 if record.e2e_ms else None, False),
+            "macs": (record.macs, False),
+            "peak_rss_mb": (record.peak_rss_mb, False),
+        }
+        broken = []
+        for name, (value, is_floor) in measured.items():
+            limit = getattr(self.limits, name)
+            if limit is None or value is None:
+                continue
+            if (value < limit) if is_floor else (value > limit):
+                broken.append(f"{name} {value:.4g} {'below' if is_floor else 'above'} the limit {limit:.4g}")
+        return broken

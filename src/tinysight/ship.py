@@ -1,0 +1,87 @@
+"""Shipping: the bundle of a candidate, with its measurement, the proof that engines agree, and a model card."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from torch import nn
+
+from tinysight.data.source import open_data
+from tinysight.engines import ENGINES
+from tinysight.engines.bundle import Bundle
+from tinysight.errors import UserError
+from tinysight.files import write_text
+from tinysight.models.spec import LIVE
+from tinysight.progress import Progress
+from tinysight.reduction.agreement import agreement
+from tinysight.reduction.artifact import CHECKPOINT
+from tinysight.reduction.network import load_network
+from tinysight.report.card import model_card
+from tinysight.runs.environment import versions
+from tinysight.runs.folder import read_candidates
+from tinysight.runs.records import CandidateRecord
+from tinysight.workshop import DATA
+
+__all__ = ["find_candidate", "ship"]
+
+LICENCES = {
+    "segmentation-models-pytorch": "MIT",
+    "timm": "Apache-2.0",
+    "weights": "yours: trained from scratch on your data",
+}
+
+
+def find_candidate(run: Path, identity: str) -> CandidateRecord:
+    """Return the record of a run whose id is, or begins with, ``identity``; ``best`` names the choice.
+
+    Raises:
+        UserError: there is none, several, or it was never exported.
+    """
+    records = read_candidates(run)
+    if identity == "best":
+        found = [r for r in records if r.verdict == "best"] or [r for r in records if r.verdict == "reference"]
+    else:
+        found = [record for record in records if record.id.startswith(identity)]
+    if len(found) != 1:
+        known = ", ".join(record.id for record in records if record.bytes)
+        raise UserError(
+            f"{len(found)} candidates of {run} have an id that begins with '{identity}': choose one of {known}"
+        )
+    if found[0].bytes is None:
+        raise UserError(f"candidate {found[0].id} is {found[0].verdict} ({found[0].why}): there is nothing to export")
+    return found[0]
+
+
+def ship(
+    run: Path, record: CandidateRecord, out: Path, *, threads: int, into: nn.Module | None, progress: Progress
+) -> None:
+    """Write the bundle of ``record`` to ``out``: model files, ``bundle.json``, ``README.md``.
+
+    Raises:
+        UserError: ``out`` holds something that is not a bundle.
+    """
+    if out.exists() and any(out.iterdir()) and not (out / "bundle.json").is_file():
+        raise UserError(f"--out {out} holds files that are not a bundle: give a new or empty folder")
+    artifact = run / "candidates" / record.id
+    bundle = Bundle.open(artifact)
+    progress.say("proving that torch, ONNX Runtime and OpenVINO agree")
+    network = (
+        None
+        if bundle.lineage["spec"]["builder"] == LIVE and into is None
+        else load_network(artifact / CHECKPOINT, into=into)
+    )
+    proof = agreement(artifact, network, open_data(run / DATA).split("val"), threads)
+    complete = bundle.model_copy(
+        update={"measurement": record.line(), "agreement": proof, "versions": versions(), "licences": LICENCES}
+    )
+    draft = out.with_name(f".{out.name}.{os.getpid()}")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    for file in {path for engine in ENGINES.values() for path in engine.files(artifact)}:
+        shutil.copyfile(file, draft / file.name)
+    complete.save(draft)
+    write_text(draft / "README.md", model_card(complete, record))
+    shutil.rmtree(out, ignore_errors=True)
+    draft.replace(out)

@@ -1,0 +1,123 @@
+"""``list`` and ``doctor``: what there is, and what this machine makes of it."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable
+from importlib.util import find_spec
+
+from rich.console import Console
+from rich.table import Table
+
+from tinysight.engines.hardware import processor
+from tinysight.errors import unknown_name
+from tinysight.runs.environment import versions
+
+__all__ = ["print_doctor", "print_rows"]
+
+
+def print_rows(what: str) -> None:
+    """Print the table ``what``.
+
+    Raises:
+        UserError: there is no such table.
+    """
+    if what not in _TABLES:
+        raise unknown_name("table", what, _TABLES)
+    columns, rows = _TABLES[what]
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for row in rows():
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _models() -> Iterable[tuple[str, ...]]:
+    from tinysight.models.zoo import ZOO
+
+    for name, row in ZOO.items():
+        yield name, row.task, f"segmentation-models-pytorch {row.library_class}: {row.about}"
+
+
+def _reductions() -> Iterable[tuple[str, ...]]:
+    from tinysight.reduction.table import METHODS
+
+    for name, method in METHODS.items():
+        settings = ", ".join(method.model_fields) or "–"
+        yield name, method.changes, settings, _summary(method)
+
+
+def _readers() -> Iterable[tuple[str, ...]]:
+    from tinysight.data.readers import READERS
+
+    for name, reader in READERS.items():
+        settings = ", ".join(field for field in reader.model_fields if field != "reader")
+        yield name, settings, _summary(reader)
+
+
+def _engines() -> Iterable[tuple[str, ...]]:
+    from tinysight.engines import ENGINES
+
+    for name, engine in ENGINES.items():
+        yield name, engine.version(), engine.refuse("bf16") or "bf16 executed natively"
+
+
+def _summary(documented: type) -> str:
+    """The first sentence of a class's docstring."""
+    text = " ".join((documented.__doc__ or "").split())
+    return text.split(". ")[0].rstrip(".") + "."
+
+
+_TABLES: dict[str, tuple[tuple[str, ...], Callable[[], Iterable[tuple[str, ...]]]]] = {
+    "models": (("name", "task", "what it is"), _models),
+    "reductions": (("name", "changes", "settings", "what it does"), _reductions),
+    "readers": (("name", "settings", "what it reads"), _readers),
+    "engines": (("name", "version", "bf16 here"), _engines),
+}
+
+
+def print_doctor() -> None:
+    """Print versions and processor features, each with its meaning."""
+    cpu = processor()
+    quota = "no limit" if cpu.quota_cores is None else f"{cpu.quota_cores:g}"
+    lines = [
+        ("Python", platform.python_version(), "3.11 or newer is needed"),
+        *[(name, version, "") for name, version in versions().items()],
+        ("torch", "present" if find_spec("torch") else "absent", _torch_means()),
+        ("processor", cpu.name, ""),
+        (
+            "cores",
+            f"{cpu.host_cores} on the host, {cpu.affinity_cores} by affinity, quota {quota}",
+            _cores_mean(cpu.usable_cores),
+        ),
+        (
+            "int8 (VNNI)",
+            _yes(cpu.has_int8),
+            "int8 files run faster" if cpu.has_int8 else "int8 makes files smaller, hardly faster",
+        ),
+        (
+            "bf16",
+            _yes(cpu.has_bf16),
+            "bf16 execution is native" if cpu.has_bf16 else "bf16 would run as f32: such variants are skipped",
+        ),
+        ("AMX", _yes(cpu.has_amx), "matrix tiles speed int8 and bf16 further" if cpu.has_amx else "no matrix tiles"),
+        ("fp16", "storage only", "x86 engines convert fp16 weights to f32 when they load"),
+        ("telemetry", "off", "OpenVINO's and NNCF's is switched off before they load"),
+    ]
+    table = Table("what", "found", "what it means here", box=None, header_style="bold", pad_edge=False)
+    for line in lines:
+        table.add_row(*line)
+    Console().print(table)
+
+
+def _torch_means() -> str:
+    if find_spec("torch"):
+        return "all verbs work"
+    return "predict, measure, list, doctor and data check work; pip install 'tinysight[reduce]' adds the others"
+
+
+def _cores_mean(usable: int) -> str:
+    return f"engines are given {usable} thread{'s' if usable > 1 else ''}; left alone they would count the host's cores"
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"

@@ -1,0 +1,64 @@
+"""Task: what every task offers to measurement, search, training and the report, so that none of them asks which it is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinysight.data import InputPolicy
+
+__all__ = ["Task"]
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """A kind of prediction over named classes.
+
+    Scoring goes through one additive *statistic* an image: metrics are functions of its sum, so a data set's score, a
+    bootstrap over images and a paired comparison are the same few lines for every task.
+    """
+
+    classes: tuple[str, ...]
+    ignore_index: int = 255
+
+    name: ClassVar[str]
+    metric: ClassVar[str]
+    metric_definition: ClassVar[str]
+    losses: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def predict(self, scores: NDArray[np.float32], policy: InputPolicy, size: tuple[int, int]) -> NDArray[Any]:
+        """Turn one image's raw scores (without batch axis) into a prediction for a picture of (height, width)."""
+
+    @abstractmethod
+    def statistic(self, prediction: NDArray[Any], target: NDArray[Any]) -> NDArray[np.int64]:
+        """Compare one prediction with its target; sums of the result over images feed ``score`` and ``metrics``."""
+
+    @abstractmethod
+    def score(self, totals: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the primary metric, in [0, 1], of summed statistics; leading axes are kept."""
+
+    @abstractmethod
+    def metrics(self, total: NDArray[Any]) -> dict[str, float]:
+        """Return every metric of one summed statistic, by name."""
+
+    @abstractmethod
+    def refuse_output(self, shape: Sequence[int]) -> str | None:
+        """Say in words why scores of ``shape`` (with batch axis) do not fit this task; None where they do."""
+
+    @abstractmethod
+    def refuse_target(self, target: NDArray[Any]) -> str | None:
+        """Say in words what is wrong with a target; None where it is valid."""
+
+    @abstractmethod
+    def draw(self, image: NDArray[np.uint8], prediction: NDArray[Any]) -> NDArray[np.uint8]:
+        """Draw a prediction over its image, uint8 RGB height x width x 3."""
+
+    @abstractmethod
+    def storable(self, prediction: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return the prediction as a uint8 picture whose values are class indices."""

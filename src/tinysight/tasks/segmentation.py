@@ -1,0 +1,98 @@
+"""Semantic segmentation: one class for every pixel, scored by a dataset-level confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinysight.data import InputPolicy
+from tinysight.data.palette import class_colours, overlay
+from tinysight.tasks.base import Task
+
+__all__ = ["Segmentation"]
+
+
+@dataclass(frozen=True)
+class Segmentation(Task):
+    """Class indices a pixel. Targets are uint8 masks; pixels equal to ``ignore_index`` are left out of every score."""
+
+    name: ClassVar[str] = "segmentation"
+    metric: ClassVar[str] = "mIoU"
+    metric_definition: ClassVar[str] = (
+        "mIoU is the mean over classes of TP / (TP + FP + FN), from one confusion matrix summed over all pixels of the "
+        "split at the photos' own resolution; ignored pixels are left out, and so are classes that occur neither in the "
+        "labels nor in the predictions."
+    )
+    losses: ClassVar[tuple[str, ...]] = ("cross_entropy",)
+
+    def predict(self, scores: NDArray[np.float32], policy: InputPolicy, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """Bring scores (classes, h, w) to the picture's size and take the best class: uint8 (height, width)."""
+        if len(scores) == 2:
+            # Resizing is linear, so two classes need one plane: a quarter of the deployed post-processing time.
+            return np.asarray(policy.restore(scores[1:] - scores[:1], size)[0] > 0, np.uint8)
+        return np.asarray(np.argmax(policy.restore(scores, size), axis=0), np.uint8)
+
+    def statistic(self, prediction: NDArray[Any], target: NDArray[Any]) -> NDArray[np.int64]:
+        """Return the confusion matrix (classes, classes): rows are the truth, columns the prediction."""
+        count = len(self.classes)
+        valid = target != self.ignore_index
+        pairs = target[valid].astype(np.int64) * count + prediction[valid]
+        return np.bincount(pairs, minlength=count * count).reshape(count, count)
+
+    def score(self, totals: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the mIoU of confusion matrices (…, classes, classes)."""
+        iou = _iou(totals)
+        present = ~np.isnan(iou)
+        return np.asarray(np.where(present, iou, 0.0).sum(axis=-1) / np.maximum(present.sum(axis=-1), 1))
+
+    def metrics(self, total: NDArray[Any]) -> dict[str, float]:
+        """Return mIoU, pixel and mean accuracy, frequency-weighted IoU (Long et al. 2015), and the IoU of each class."""
+        truth, hits = total.sum(axis=1), np.diagonal(total)
+        iou = _iou(total)
+        present = truth > 0
+        shares = truth[present] / max(truth.sum(), 1)
+        named = {
+            "mIoU": float(self.score(total)),
+            "pixel_accuracy": float(hits.sum() / max(total.sum(), 1)),
+            "mean_accuracy": float((hits[present] / truth[present]).mean()) if present.any() else 0.0,
+            "frequency_weighted_IoU": float((shares * iou[present]).sum()),
+        }
+        return named | {f"IoU {name}": float(value) for name, value in zip(self.classes, iou, strict=True)}
+
+    def refuse_output(self, shape: Sequence[int]) -> str | None:
+        """Scores are (batch, classes, h, w)."""
+        if len(shape) == 4 and shape[1] == len(self.classes):
+            return None
+        wanted = f"(batch, {len(self.classes)}, height, width), one plane for each of {', '.join(self.classes)}"
+        return f"the network's output has the shape {tuple(shape)}, but segmentation needs {wanted}"
+
+    def refuse_target(self, target: NDArray[Any]) -> str | None:
+        """Targets are integer masks, height x width, of class indices or the ignored value."""
+        if target.ndim != 2 or target.dtype.kind not in "iu":
+            return f"a mask must be height x width of whole numbers, got {target.dtype} {target.shape}"
+        bad = target[(target >= len(self.classes)) & (target != self.ignore_index)]
+        if not bad.size:
+            return None
+        return (
+            f"the mask holds the label {int(bad.flat[0])}, but there are {len(self.classes)} classes "
+            f"(0 to {len(self.classes) - 1}) and {self.ignore_index} is ignored"
+        )
+
+    def draw(self, image: NDArray[np.uint8], prediction: NDArray[Any]) -> NDArray[np.uint8]:
+        """Tint and outline each class over the picture."""
+        return overlay(image, prediction, class_colours(len(self.classes)), self.ignore_index)
+
+    def storable(self, prediction: NDArray[Any]) -> NDArray[np.uint8]:
+        """A mask is a picture already."""
+        return prediction.astype(np.uint8)
+
+
+def _iou(totals: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the IoU of each class (…, classes); NaN where a class is in neither truth nor prediction."""
+    hits = np.diagonal(totals, axis1=-2, axis2=-1).astype(np.float64)
+    union = totals.sum(axis=-1) + totals.sum(axis=-2) - hits
+    return np.asarray(np.divide(hits, union, out=np.full(hits.shape, np.nan), where=union > 0))

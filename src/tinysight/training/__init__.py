@@ -1,0 +1,1 @@
+"""Training: one loop, the losses, and the batches it eats."""

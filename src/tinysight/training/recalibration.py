@@ -1,0 +1,36 @@
+"""Batch-norm statistics, measured again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from tinysight.progress import Tick
+
+__all__ = ["batch_norms", "recalibrate"]
+
+
+def batch_norms(network: nn.Module) -> list[_BatchNorm]:
+    """Return the batch norms that keep running statistics."""
+    return [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+
+
+def recalibrate(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, device: str, tick: Tick) -> None:
+    """Replace running means and variances by plain averages over ``batches``; everything else stays as it is."""
+    norms = batch_norms(network)
+    momenta = [norm.momentum for norm in norms]
+    network.to(device).eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # torch then averages all batches alike
+        norm.train()
+    with torch.no_grad():
+        for images, _ in batches:
+            network(images.to(device))
+            tick(len(images))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    network.to("cpu").eval()

@@ -1,0 +1,71 @@
+"""The verbs that need torch, as functions: what the command line calls, and scripts may too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tinysight.config import digest_of
+from tinysight.data.splits import hold_out
+from tinysight.engines.hardware import processor
+from tinysight.errors import UserError
+from tinysight.job import job_from_recipe, reference_of
+from tinysight.pipeline import Result, run
+from tinysight.progress import Progress
+from tinysight.recipe import Recipe
+from tinysight.reduction.network import Network
+from tinysight.runs.folder import RunFolder, next_free
+from tinysight.ship import find_candidate, ship
+from tinysight.tasks import TASKS
+
+__all__ = ["default_folder", "export_candidate", "reduce_recipe", "train_recipe"]
+
+
+def default_folder(recipe: Recipe, kind: str = "") -> Path:
+    """Return ``runs/NAME-DIGEST``: the same recipe finds its run again, a changed one gets a folder of its own."""
+    return Path("runs") / f"{recipe.name}{kind}-{digest_of(recipe.plan())[:6]}"
+
+
+def reduce_recipe(
+    recipe: Recipe, *, out: Path | None = None, update: bool = False, progress: Progress | None = None
+) -> Result:
+    """Do the whole job of a recipe, or go on with it where it was interrupted.
+
+    Args:
+        recipe: what ``load_recipe`` returned.
+        out: the run's folder; by default one under ``./runs`` that belongs to this very recipe.
+        update: go on in a folder made with another recipe, computing again only what changed.
+        progress: where to show progress.
+    """
+    job = job_from_recipe(recipe)
+    with RunFolder(out or default_folder(recipe), job.plan, update=update) as folder:
+        return run(job, folder, progress or Progress())
+
+
+def train_recipe(recipe: Recipe, *, out: Path | None = None, progress: Progress | None = None) -> tuple[Path, Network]:
+    """Train the reference of a recipe and write its checkpoint; returns the checkpoint's folder and the network.
+
+    Raises:
+        UserError: the recipe says nothing about training.
+    """
+    if recipe.train is None:
+        raise UserError("the recipe has no train section: add one, such as train: {epochs: 30}")
+    folder = RunFolder(out or default_folder(recipe, "-train"), recipe.plan())
+    with folder:
+        dataset = hold_out(recipe.data.read(), recipe.test_fraction)
+        task = TASKS[recipe.task](dataset.classes, dataset.ignore_index)
+        scratch = folder.path / "training"
+        network = reference_of(recipe, task, dataset.split("train"), dataset.digest(), scratch, progress or Progress())
+        network.save(folder.path / "network")
+    return folder.path / "network", network
+
+
+def export_candidate(run_folder: Path, identity: str, out: Path | None, threads: int | None) -> Path:
+    """Write the bundle of a candidate of a finished or unfinished run; returns the bundle's folder.
+
+    Raises:
+        UserError: no such run or candidate, or ``out`` holds something else.
+    """
+    record = find_candidate(run_folder, identity)
+    bundle = out or next_free(Path("runs"), "bundle")
+    ship(run_folder, record, bundle, threads=threads or processor().usable_cores, into=None, progress=Progress())
+    return bundle

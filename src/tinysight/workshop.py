@@ -1,0 +1,256 @@
+"""The workshop: makes, exports, measures and judges candidates, each once, and keeps what it made in the run folder."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tinysight.config import digest_of
+from tinysight.engines import ENGINES
+from tinysight.engines.base import MODEL_ONNX
+from tinysight.engines.bundle import Bundle
+from tinysight.engines.torch import Eager
+from tinysight.errors import UserError
+from tinysight.job import Job
+from tinysight.measure.candidate import Bench, Measured, Timer
+from tinysight.measure.compute import count_macs
+from tinysight.measure.latency import time_calls
+from tinysight.measure.process import MeasuringProcess
+from tinysight.measure.quality import PerImage
+from tinysight.measure.records import Quality, Speedup
+from tinysight.models.liveness import parameter_counts
+from tinysight.progress import Progress
+from tinysight.reduction.artifact import CHECKPOINT, make_artifact
+from tinysight.reduction.network import Network, load_network
+from tinysight.reduction.step import Context, NotApplicable, Reduction
+from tinysight.reduction.verify import run
+from tinysight.runs.folder import RunFolder
+from tinysight.runs.records import CandidateRecord, Drop
+from tinysight.search.floor import compare, judge
+from tinysight.search.walk import Stage
+from tinysight.training.loop import choose_device
+
+__all__ = ["DATA", "EAGER", "Workshop"]
+
+EAGER = "eager"
+DATA = "data.json"
+PER_IMAGE = "per_image.npz"
+NO_DROP = Drop(points=0.0, low=0.0, high=0.0, p_within=1.0)
+
+
+class Workshop:
+    """Makes candidates for one run. A context manager: the processes it keeps warm end with it."""
+
+    def __init__(self, job: Job, folder: RunFolder, progress: Progress) -> None:
+        self._job, self._folder, self._progress = job, folder, progress
+        self._bench = Bench(job.engine.name, job.engine.threads, folder.path / DATA, progress)
+        self._open = ExitStack()
+        self._count = 0
+
+    def __enter__(self) -> Workshop:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._open.close()
+
+    @cached_property
+    def reference_id(self) -> str:
+        """The reference's identity: the whole plan but its stages and goal, and the data's content."""
+        made_from = {key: value for key, value in self._job.plan.items() if key not in {"stages", "goal", "name"}}
+        return digest_of({"reference": made_from, "data": self._job.data_digest})
+
+    def reference(self) -> CandidateRecord:
+        """Make or find the reference.
+
+        Raises:
+            UserError: it cannot be built, trained, exported or measured: without it there is nothing to compare with.
+        """
+        if found := self._folder.find(self.reference_id):
+            self._folder.show(found)
+            return found
+        self._progress.say("reference")
+        started = time.monotonic()
+        # Trainings are kept apart from measurements: another engine needs the same weights.
+        network = self._job.make_reference(self._folder.path / "training", self._progress)
+        self._refuse_wrong_output(network)
+        artifact = self._folder.artifact(self.reference_id)
+        make_artifact(network, self._job.task, artifact, None)
+        measured = self._bench.measure(artifact, "val", artifact / PER_IMAGE, {EAGER: self._eager_timer(network)})
+        own = Speedup(vs=self.reference_id, ratio=1.0, low=1.0, high=1.0)
+        record = CandidateRecord(
+            id=self.reference_id,
+            parent=None,
+            stage="reference",
+            variant=str(self._job.plan.get("model", {}).get("name", "network")),
+            config=dict(self._job.plan.get("model", {})),
+            seed=self._job.seed,
+            verdict="reference",
+            drop=NO_DROP,
+            **self._fields(network, measured, own),
+            seconds=time.monotonic() - started,
+        )
+        self._folder.keep(record)
+        return record
+
+    def attempt(self, parent: CandidateRecord, stage: Stage, variant: Reduction, late: str | None) -> CandidateRecord:
+        """Make, measure and judge one variant of ``parent``, or find it among what is finished."""
+        record = self._blank(parent, stage, variant)
+        found = self._folder.find(record.id)
+        if found and (found.drop or found.verdict == "skipped"):
+            # Judged again: the goal may have changed since.
+            record = self._judged(found) if found.drop else found
+            self._folder.show(record)
+        elif late:
+            record = record.with_(verdict="not_run", why=late)
+            self._folder.show(record)
+        else:
+            record = self._made(parent, variant, record)
+            self._folder.keep(record)
+        return record
+
+    def network(self, identity: str) -> Network:
+        """Load a candidate's network from its checkpoint."""
+        return load_network(self._folder.artifact(identity) / CHECKPOINT, into=self._job.pristine)
+
+    def per_image(self, identity: str) -> PerImage:
+        """Return a candidate's statistics on the validation split."""
+        return PerImage.load(self._folder.artifact(identity) / PER_IMAGE)
+
+    def timers(self) -> dict[str, Timer]:
+        """Return the timers every candidate is compared with: the reference on the engine, and in eager PyTorch."""
+        return {self.reference_id: self._reference_process.time, EAGER: self._eager}
+
+    def start(self, identity: str) -> MeasuringProcess:
+        """Start a process that holds a candidate compiled; it ends with the workshop."""
+        return self._open.enter_context(self._bench.start(self._folder.artifact(identity)))
+
+    def score(self, identity: str, split: str, per_image: Path) -> Quality:
+        """Score a candidate on a split, in a process of its own."""
+        artifact = self._folder.artifact(identity)
+        with self._bench.start(artifact) as process:
+            return self._bench.score(process, split, per_image, Bundle.open(artifact))
+
+    def _made(self, parent: CandidateRecord, variant: Reduction, record: CandidateRecord) -> CandidateRecord:
+        self._count += 1
+        self._progress.say(f"[{self._count}] {record.stage}: {record.variant}, from {parent.variant}")
+        started = time.monotonic()
+        try:
+            record = self._measured(parent, variant, record)
+        except NotApplicable as reason:
+            record = record.with_(verdict="skipped", why=str(reason))
+        except UserError as error:
+            record = record.with_(verdict="failed", why=str(error))
+        return record.with_(seconds=time.monotonic() - started)
+
+    def _measured(self, parent: CandidateRecord, variant: Reduction, record: CandidateRecord) -> CandidateRecord:
+        if reason := variant.refuse_after([step["kind"] for step in parent.steps]):
+            raise NotApplicable(reason)
+        source = self.network(parent.id)
+        torch.manual_seed(self._job.seed)
+        network = variant.reduce(source, self._context(parent, record))
+        float_export = self._folder.artifact(parent.id) / MODEL_ONNX if variant.changes == "precision" else None
+        artifact = self._folder.artifact(record.id)
+        make_artifact(network, self._job.task, artifact, float_export)
+        measured = self._bench.measure(artifact, "val", artifact / PER_IMAGE, self.timers())
+        fields = self._fields(network, measured, measured.speedups[self.reference_id])
+        return self._judged(record.with_(**fields))
+
+    def _judged(self, record: CandidateRecord) -> CandidateRecord:
+        """Compare with the reference on the same images, and decide."""
+        goal = self._job.goal
+        reference, candidate = self.per_image(self.reference_id), self.per_image(record.id)
+        drop = compare(self._job.task, reference, candidate, goal.max_drop)
+        verdict, why = judge(drop, goal, goal.broken_limits(record))
+        return record.with_(drop=drop, verdict=verdict, why=why)
+
+    def _blank(self, parent: CandidateRecord, stage: Stage, variant: Reduction) -> CandidateRecord:
+        config = variant.model_dump(mode="json")
+        made_from = {
+            "parent": parent.id,
+            "method": [variant.name, variant.version],
+            "config": config,
+            "data": self._job.data_digest,
+            "seed": self._job.seed,
+        }
+        return CandidateRecord(
+            id=digest_of(made_from),
+            parent=parent.id,
+            stage=stage.name,
+            variant=variant.label,
+            config=config,
+            seed=self._job.seed,
+            verdict="not_run",
+        )
+
+    def _fields(self, network: Network, measured: Measured, versus_reference: Speedup) -> dict[str, Any]:
+        """Return what was measured, as fields of a record."""
+        total, used, nonzero = parameter_counts(network.scores, network.example())
+        return {
+            "steps": [{"kind": step.kind, "method": step.method, "version": step.version} for step in network.steps],
+            "quality": measured.quality,
+            "bytes": measured.bytes,
+            "params_total": total,
+            "params_used": used,
+            "nonzero": nonzero,
+            "macs": count_macs(network.scores, network.example()),
+            "latency_ms": measured.latency_ms,
+            "e2e_ms": measured.e2e_ms,
+            "speedup": versus_reference,
+            "speedup_eager": measured.speedups[EAGER],
+            "peak_rss_mb": measured.peak_rss_mb,
+            "precision": measured.precision,
+        }
+
+    def _context(self, parent: CandidateRecord, record: CandidateRecord) -> Context:
+        job, engine = self._job, ENGINES[self._job.engine.name]
+        return Context(
+            task=job.task,
+            train=job.train,
+            teacher=self._reference_network,
+            device=choose_device(job.device),
+            seed=job.seed,
+            threads=job.engine.threads,
+            augment=job.augment,
+            folder=self._folder.scratch(record.id),
+            float_export=lambda _network: self._folder.artifact(parent.id) / MODEL_ONNX,
+            refuse_execution=engine.refuse,
+            progress=self._progress,
+        )
+
+    @cached_property
+    def _reference_network(self) -> Network:
+        return self.network(self.reference_id)
+
+    @cached_property
+    def _reference_process(self) -> MeasuringProcess:
+        return self.start(self.reference_id)
+
+    @cached_property
+    def _eager(self) -> Timer:
+        return self._eager_timer(self._reference_network)
+
+    def _eager_timer(self, network: Network) -> Timer:
+        """Time the reference as PyTorch users run it. In this process, which waits while the others are timed."""
+        threads = self._job.engine.threads
+        images = network.example().numpy()
+
+        def timer(runs: int, warm_up: int) -> list[float]:
+            before = torch.get_num_threads()
+            eager = Eager(network.scores, threads=threads)
+            try:
+                return time_calls(lambda: eager(images), runs, warm_up)
+            finally:
+                torch.set_num_threads(before)
+
+        return timer
+
+    def _refuse_wrong_output(self, network: Network) -> None:
+        """Say what is wrong with the reference's output before it is exported."""
+        shape = run(network.scores, network.example()).shape
+        if reason := self._job.task.refuse_output(shape):
+            raise UserError(f"{reason}: check the network's number of classes, or choose its output with output=…")

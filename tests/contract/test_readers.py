@@ -1,0 +1,187 @@
+"""What every reader must do. A new reader is a row in READERS, a row in MAKERS, and a subclass of one line."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import ClassVar
+
+import cv2
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from tinysight.data.readers import READERS, Reader
+from tinysight.data.readers.arrays import write_array_sample
+from tinysight.errors import UserError
+
+SIZE = (24, 32)
+SPLITS = {"train": 4, "val": 2}
+
+
+def picture(number: int) -> np.ndarray:
+    """A picture unlike that of any other number."""
+    return np.random.default_rng(number).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+
+
+def mask(classes: int) -> np.ndarray:
+    """Columns of all the classes."""
+    return np.tile(np.arange(SIZE[1]) * classes // SIZE[1], (SIZE[0], 1)).astype(np.uint8)
+
+
+def save(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), pixels)
+
+
+def numbered() -> list[tuple[str, int]]:
+    return [(split, number) for split, count in SPLITS.items() for number in range(count)]
+
+
+def make_yolo(folder: Path) -> Reader:
+    for order, (split, number) in enumerate(numbered()):
+        save(folder / f"images/{split}/{number}.png", picture(order))
+        label = folder / f"labels/{split}/{number}.txt"
+        label.parent.mkdir(parents=True, exist_ok=True)
+        label.write_text("0 0.5 0.5 0.5 0.25\n2 0.1 0.1 0.1 0.1\n")
+    (folder / "data.yaml").write_text("train: images/train\nval: images/val\nnames: [sign, door, poster]\n")
+    return READERS["yolo"].model_validate({"path": folder, "classes": {"advertising": ["sign", "poster"]}})
+
+
+def make_image_mask(folder: Path) -> Reader:
+    for order, (split, number) in enumerate(numbered()):
+        save(folder / f"images/{split}/{number}.png", picture(order))
+        save(folder / f"masks/{split}/{number}.png", mask(3))
+    return READERS["image_mask"].model_validate({"path": folder, "classes": {"soil": 0, "plant": [1, 2]}})
+
+
+def make_camvid(folder: Path) -> Reader:
+    for order, (split, number) in enumerate(numbered()):
+        save(folder / f"{split}/0001TP_{number:06}.png", picture(order))
+        save(folder / f"{split}annot/0001TP_{number:06}.png", mask(12))
+    return READERS["camvid"].model_validate({"path": folder})
+
+
+def make_arrays(folder: Path) -> Reader:
+    for order, (split, number) in enumerate(numbered()):
+        write_array_sample(folder / f"{split}/{number}.npz", picture(order), mask(2), group="street")
+    return READERS["arrays"].model_validate({"path": folder, "classes": ["background", "sign"]})
+
+
+def make_facades(folder: Path) -> Reader:
+    return READERS["facades"].model_validate({**SPLITS, "test": 0, "height": 64, "width": 64})
+
+
+MAKERS = {
+    "arrays": make_arrays,
+    "camvid": make_camvid,
+    "facades": make_facades,
+    "image_mask": make_image_mask,
+    "yolo": make_yolo,
+}
+
+
+def test_every_reader_is_held_to_the_contract() -> None:
+    assert MAKERS.keys() == READERS.keys()
+    assert {contract.kind for contract in ReaderContract.__subclasses__()} == READERS.keys()
+
+
+class ReaderContract:
+    kind: ClassVar[str]
+
+    @pytest.fixture
+    def reader(self, tmp_path: Path) -> Reader:
+        return MAKERS[self.kind](tmp_path / "data")
+
+    def test_finds_every_sample_of_every_split(self, reader: Reader) -> None:
+        assert {split: len(samples) for split, samples in reader.read().splits.items()} == SPLITS
+
+    def test_samples_are_sorted_and_have_names_of_their_own(self, reader: Reader) -> None:
+        names = reader.read().names()
+        assert all(members == sorted(members) for members in names.values())
+        flat = [name for members in names.values() for name in members]
+        assert len(set(flat)) == len(flat)
+
+    def test_reading_twice_gives_the_same(self, reader: Reader) -> None:
+        first, second = reader.read(), reader.read()
+        assert first.names() == second.names()
+        assert first.digest() == second.digest()
+        np.testing.assert_array_equal(first.split("train")[1].read()[0], second.split("train")[1].read()[0])
+
+    def test_images_and_targets_fit_together(self, reader: Reader) -> None:
+        dataset = reader.read()
+        for sample in dataset.split("train"):
+            image, target = sample.read()
+            assert image.dtype == target.dtype == np.uint8
+            assert image.shape == (*target.shape, 3)
+            assert set(np.unique(target)) <= {*range(len(dataset.classes)), dataset.ignore_index}
+
+    def test_classes_have_names(self, reader: Reader) -> None:
+        classes = reader.read().classes
+        assert len(classes) == len(set(classes)) >= 2
+        assert all(isinstance(name, str) and name for name in classes)
+
+    def test_digest_tells_changed_data_apart(self, reader: Reader) -> None:
+        before = reader.read().digest()
+        assert self.altered(reader).read().digest() != before
+
+    def altered(self, reader: Reader) -> Reader:
+        """Exchange two files of a kind; nothing but their content tells."""
+        found = Path(reader.model_dump()["path"]).rglob("train/*")
+        files = sorted(path for path in found if path.suffix in {".png", ".npz"})
+        first, second = files[0].read_bytes(), files[1].read_bytes()
+        assert first != second
+        files[0].write_bytes(second)
+        files[1].write_bytes(first)
+        return reader
+
+    def test_arranged_by_its_own_names_is_the_same(self, reader: Reader) -> None:
+        dataset = reader.read()
+        assert dataset.arranged(dataset.names()).digest() == dataset.digest()
+
+    def test_samples_pickle(self, reader: Reader) -> None:
+        sample = reader.read().split("val")[0]
+        copy = pickle.loads(pickle.dumps(sample))
+        np.testing.assert_array_equal(copy.read()[1], sample.read()[1])
+        assert copy.target_digest() == sample.target_digest()
+
+    def test_a_missing_folder_is_named(self, reader: Reader, tmp_path: Path) -> None:
+        elsewhere = tmp_path / "nowhere"
+        with pytest.raises(UserError, match=str(elsewhere)):
+            reader.model_copy(update={"path": elsewhere}).read()
+
+    def test_unknown_settings_are_refused(self, reader: Reader) -> None:
+        with pytest.raises(ValidationError, match="pathh"):
+            type(reader).model_validate({**reader.model_dump(), "pathh": "x"})
+
+    def test_settings_survive_json(self, reader: Reader) -> None:
+        content = reader.model_dump(mode="json")
+        assert content["reader"] == self.kind == type(reader).name
+        assert type(reader).model_validate(content) == reader
+        assert type(reader).model_validate_json(reader.model_dump_json()) == reader
+
+
+class TestYoloBoxes(ReaderContract):
+    kind = "yolo"
+
+
+class TestImageMaskFolders(ReaderContract):
+    kind = "image_mask"
+
+
+class TestCamVidFolders(ReaderContract):
+    kind = "camvid"
+
+
+class TestArrays(ReaderContract):
+    kind = "arrays"
+
+
+class TestFacades(ReaderContract):
+    kind = "facades"
+
+    def altered(self, reader: Reader) -> Reader:
+        return reader.model_copy(update={"seed": 1})
+
+    def test_a_missing_folder_is_named(self) -> None:  # type: ignore[override]
+        """Facades are drawn: there is no folder."""

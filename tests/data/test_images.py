@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tinysight.data.images import find_images, images_by_stem, read_image, read_mask, write_png
+from tinysight.errors import UserError
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+
+
+def test_png_round_trip(tmp_path: Path) -> None:
+    write_png(tmp_path / "a.png", PICTURE)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), PICTURE)
+    write_png(tmp_path / "b.png", PICTURE[..., 0])
+    np.testing.assert_array_equal(read_mask(tmp_path / "b.png"), PICTURE[..., 0])
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "1", "LA"])
+def test_every_8_bit_mode_becomes_rgb(tmp_path: Path, mode: str) -> None:
+    Image.fromarray(PICTURE).convert(mode).save(tmp_path / "a.tif")
+    image = read_image(tmp_path / "a.tif")
+    assert image.shape == (20, 30, 3) and image.dtype == np.uint8
+
+
+def test_a_palette_with_transparency_is_read_without_warning(tmp_path: Path) -> None:
+    Image.fromarray(PICTURE).convert("P").save(tmp_path / "a.png", transparency=b"\x00\x80")
+    assert read_image(tmp_path / "a.png").shape == (20, 30, 3)
+
+
+def test_exif_orientation_is_ignored(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(PICTURE).save(tmp_path / "a.jpg", exif=exif)
+    assert read_image(tmp_path / "a.jpg").shape == (20, 30, 3)
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png", "webp", "bmp"])
+def test_a_truncated_image_is_named(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"a.{kind}"
+    Image.fromarray(PICTURE).save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(UserError, match=rf"a\.{kind} cannot be read as an image"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n" + bytes(50)])
+def test_what_is_no_image_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.png").write_bytes(content)
+    for read in (read_image, read_mask):
+        with pytest.raises(UserError, match=r"a\.png cannot be read as an image"):
+            read(tmp_path / "a.png")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"gone\.png does not exist"):
+        read_image(tmp_path / "gone.png")
+
+
+def test_deep_images_are_refused_rather_than_clipped(tmp_path: Path) -> None:
+    Image.fromarray(np.full((4, 4), 3000, np.uint16)).save(tmp_path / "a.png")
+    with pytest.raises(UserError, match="more than 8 bits"):
+        read_image(tmp_path / "a.png")
+
+
+def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_png(tmp_path / "a.png", PICTURE)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(UserError, match=r"a\.png cannot be read as an image .*pixels"):
+        read_image(tmp_path / "a.png")
+
+
+def test_a_palette_mask_gives_its_indices(tmp_path: Path) -> None:
+    indices = Image.fromarray(np.array([[0, 3], [1, 2]], np.uint8), mode=None)
+    indices.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255])
+    indices.save(tmp_path / "a.png")
+    assert read_mask(tmp_path / "a.png").tolist() == [[0, 3], [1, 2]]
+
+
+def test_deep_masks_are_read_up_to_255(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 255]], np.uint16)).save(tmp_path / "a.png")
+    assert read_mask(tmp_path / "a.png").tolist() == [[0, 255]]
+    for value, kind in ((256, np.uint16), (-1, np.int32)):
+        Image.fromarray(np.array([[0, value]], kind)).save(tmp_path / "a.tif")
+        with pytest.raises(UserError, match=f"holds the label {value}"):
+            read_mask(tmp_path / "a.tif")
+
+
+def test_a_coloured_mask_is_refused(tmp_path: Path) -> None:
+    write_png(tmp_path / "a.png", PICTURE)
+    with pytest.raises(UserError, match="RGB picture, not class indices"):
+        read_mask(tmp_path / "a.png")
+
+
+def test_images_are_found_sorted_without_hidden_files(tmp_path: Path) -> None:
+    for name in ("b.JPG", "a.png", "._a.png", "notes.txt"):
+        (tmp_path / name).touch()
+    assert [path.name for path in find_images(tmp_path)] == ["a.png", "b.JPG"]
+    assert list(images_by_stem(tmp_path)) == ["a", "b"]
+
+
+def test_folders_without_images_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no image"):
+        find_images(tmp_path)
+    with pytest.raises(UserError, match="gone does not exist"):
+        find_images(tmp_path / "gone")
