@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tinysight.pipeline import Result as Result
     from tinysight.recipe import load_recipe as load_recipe
     from tinysight.reduction.network import Network as Network
-    from tinysight.reduction.network import load_network as load
+    from tinysight.reduction.network import load_network as load  # noqa: F401
     from tinysight.reduction.step import Step as Step
     from tinysight.search.goal import Goal as Goal
     from tinysight.search.goal import Limits as Limits

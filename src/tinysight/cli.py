@@ -1,4 +1,4 @@
-"""The command line, thin: verb -> load -> call -> print where the result lies. Verbs import what they need, when called."""
+"""The command line, thin: verb -> load -> call -> print where the result lies. Verbs import only what they need."""
 
 from __future__ import annotations
 

@@ -150,9 +150,8 @@ def _print(content: dict[str, Any]) -> None:
     print(f"latency {latency['p50']:.2f} ms, p90 {latency['p90']:.2f}", end=" ")
     print(f"({latency['engine']} {latency['engine_version']}, {latency['threads']} threads, {latency['cpu']})")
     print(f"end to end {content['e2e_ms']['p50']:.2f} ms; peak memory {content['peak_rss_mb']:.0f} MiB")
-    print(
-        f"file {size['total']:,} bytes; stored {content['precision']['stored']}, executed {content['precision']['executed']}"
-    )
+    precision = content["precision"]
+    print(f"file {size['total']:,} bytes; stored {precision['stored']}, executed {precision['executed']}")
 
 
 def _print_check(report: CheckReport, dataset: Dataset) -> None:

@@ -12,6 +12,7 @@ from torch import nn
 
 from tinysight.config import digest_of
 from tinysight.data import Dataset, Sample
+from tinysight.data.memory import in_memory
 from tinysight.data.readers import Reader
 from tinysight.data.splits import hold_out
 from tinysight.engines.settings import EngineSettings
@@ -34,9 +35,9 @@ __all__ = ["Job", "job_from_recipe"]
 class Job:
     """Everything a run needs, whether it comes from a recipe or from live objects.
 
-    ``plan`` is what a resumed run must have in common with the first. ``reader`` opens validation and test data in processes
-    without torch; ``train`` may be live. ``make_reference`` builds and, where asked, trains the reference, keeping its state
-    in the folder it is given. ``pristine`` is a live network as it was handed over.
+    ``plan`` is what a resumed run must have in common with the first. ``reader`` opens validation and test data in
+    processes without torch; ``train`` may be live. ``make_reference`` builds and, where asked, trains the reference,
+    keeping its state in the folder it is given. ``pristine`` is a live network as it was handed over.
     """
 
     plan: Mapping[str, Any]
@@ -67,7 +68,7 @@ def job_from_recipe(recipe: Recipe) -> Job:
             "add a train section, or a checkpoint"
         )
     dataset = hold_out(recipe.data.read(), recipe.test_fraction)
-    train = dataset.split("train")
+    train = in_memory(dataset.split("train"))
     dataset.split("val")
     task = TASKS[recipe.task](dataset.classes, dataset.ignore_index)
     digest = dataset.digest()
@@ -98,8 +99,8 @@ def reference_of(
 ) -> Network:
     """Build the reference of a recipe, or load it, and train it where the recipe says so.
 
-    The training's state lies in ``folder`` under a name made of all it depends on, so an interrupted training goes on, and a
-    finished one is used again.
+    The training's state lies in ``folder`` under a name made of all it depends on, so an interrupted training goes on,
+    and a finished one is used again.
     """
     device = choose_device(recipe.device)
     if recipe.model.checkpoint:

@@ -58,16 +58,17 @@ def reduce(
     """Return the smallest, fastest form of ``model`` that holds the goal's floor, measured on the exported file.
 
     Args:
-        model: any ``nn.Module`` that maps images (batch, channels, height, width) to class scores; it is copied, not changed.
-        data: ``{"train": …, "val": …}`` and perhaps ``"test"``, data sets of (image, target). PIL pictures and uint8 images
-            are normalised here; float tensors (channels, height, width) count as normalised, and the bundle says so. Without
-            a test split, part of train is set aside.
+        model: any ``nn.Module`` that maps images (batch, channels, height, width) to class scores; it is copied, not
+            changed.
+        data: ``{"train": …, "val": …}`` and perhaps ``"test"``, data sets of (image, target). PIL pictures and uint8
+            images are normalised here; float tensors (channels, height, width) count as normalised, and the bundle says
+            so. Without a test split, part of train is set aside.
         goal: what to minimise and the floor; by default latency, losing at most 0.5 points.
         classes: class names; by default numbered, as many as the network's scores have.
         stages: as in a recipe, in order.
         task: what is predicted.
-        input: size and normalisation; by default the size of the first validation image, with ImageNet's mean and std for
-            uint8 images.
+        input: size and normalisation; by default the size of the first validation image, with ImageNet's mean and std
+            for uint8 images.
         output: which part of the model's result holds the scores: a key, an index or an attribute.
         train: train the model first; by default it is trained already.
         ignore_index: label of pixels that count nowhere.
@@ -122,8 +123,10 @@ def reduce(
             return network
 
         job = Job(
-            plan=plan, task=kind, reader=reader, dataset=dataset, data_digest=digest, train=samples["train"], augment=False,
-            make_reference=make_reference, pristine=model, stages=parsed, goal=goal or Goal(), engine=settings, seed=seed,
+            plan=plan, task=kind, reader=reader, dataset=dataset, data_digest=digest, train=samples["train"],
+            augment=False,
+            make_reference=make_reference, pristine=model, stages=parsed, goal=goal or Goal(), engine=settings,
+            seed=seed,
             device=device,
         )  # fmt: skip
         return run(job, folder, progress)

@@ -20,7 +20,7 @@ from tinysight.report.page import write_report
 from tinysight.runs.environment import environment
 from tinysight.runs.folder import RunFolder
 from tinysight.runs.records import CandidateRecord
-from tinysight.search.choice import choose, finalists
+from tinysight.search.choice import finalists
 from tinysight.search.floor import certifiable_drop, compare, judge
 from tinysight.search.walk import walk
 from tinysight.ship import ship
@@ -38,7 +38,8 @@ FINAL_ROUNDS, FINAL_RUNS = 9, 7
 class Result:
     """A finished run: its folder, its records, the chosen candidate, the bundle and the report.
 
-    ``summary`` is ``result.json``: the check on test data, the baseline, what the validation split can certify, versions.
+    ``summary`` is ``result.json``: the check on test data, the baseline, what the validation split can certify,
+    versions.
     """
 
     path: Path
@@ -70,7 +71,7 @@ def run(job: Job, folder: RunFolder, progress: Progress) -> Result:
 def decide(
     job: Job, workshop: Workshop, folder: RunFolder, records: Sequence[CandidateRecord], progress: Progress
 ) -> CandidateRecord:
-    """Time the reference and the best acceptable candidates again, all in turn, and take the cheapest by those ratios."""
+    """Time the reference and the best acceptable candidates again, in turn, and take the cheapest by those ratios."""
     final = finalists(records, job.goal)
     kept = _kept_choice(folder.path / CHOICE, final)
     if kept is None:
@@ -84,7 +85,7 @@ def decide(
         )
         for record in final
     ]
-    best = choose(timed, job.goal)
+    best = job.goal.best_of(timed)
     for record in timed:
         chosen = record.id == best.id and record.verdict != "reference"
         folder.show(record.with_(verdict="best") if chosen else record)
@@ -162,8 +163,9 @@ def _floor(job: Job, workshop: Workshop, best: CandidateRecord) -> dict[str, Any
 
 
 def _baseline(workshop: Workshop, folder: RunFolder) -> dict[str, Any]:
-    """What the reductions are held against besides the compiled reference: its checkpoint, and its live weights alone."""
+    """What the reductions are held against besides the compiled reference: its checkpoint, and its live weights."""
     reference = folder.find(workshop.reference_id)
-    assert reference and reference.params_used is not None
+    assert reference
+    assert reference.params_used is not None
     checkpoint = folder.artifact(reference.id) / CHECKPOINT / "weights.safetensors"
     return {"checkpoint_bytes": checkpoint.stat().st_size, "live_weight_bytes": 4 * reference.params_used}

@@ -99,8 +99,8 @@ def parse_stages(content: Any, problems: list[str]) -> tuple[Stage, ...]:
     for number, entry in enumerate(content):
         where = f"stages.{number}"
         if isinstance(entry, dict) and "variants" in entry:
-            for key in entry.keys() - {"name", "variants"}:
-                problems.append(_unknown_key(f"{where}.{key}", key, ["name", "variants"]))
+            strangers = sorted(entry.keys() - {"name", "variants"})
+            problems += [_unknown_key(f"{where}.{key}", key, ["name", "variants"]) for key in strangers]
             listed = entry["variants"] if isinstance(entry["variants"], list) else [entry["variants"]]
             variants = [_variant(item, f"{where}.variants.{i}", problems) for i, item in enumerate(listed)]
             name = str(entry.get("name", where))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tinysight.config import digest_of
+from tinysight.data.memory import in_memory
 from tinysight.data.splits import hold_out
 from tinysight.engines.hardware import processor
 from tinysight.errors import UserError
@@ -54,7 +55,9 @@ def train_recipe(recipe: Recipe, *, out: Path | None = None, progress: Progress 
         dataset = hold_out(recipe.data.read(), recipe.test_fraction)
         task = TASKS[recipe.task](dataset.classes, dataset.ignore_index)
         scratch = folder.path / "training"
-        network = reference_of(recipe, task, dataset.split("train"), dataset.digest(), scratch, progress or Progress())
+        network = reference_of(
+            recipe, task, in_memory(dataset.split("train")), dataset.digest(), scratch, progress or Progress()
+        )
         network.save(folder.path / "network")
     return folder.path / "network", network
 

@@ -15,8 +15,8 @@ __all__ = ["Augment"]
 class Augment:
     """Random mirror, random crop resized back to the same size, random brightness, contrast and saturation.
 
-    Works on uint8 images (channels, height, width) with masks (height, width) or class numbers. Draws from torch's global
-    generator, which the training loop seeds anew every epoch.
+    Works on uint8 images (channels, height, width) with masks (height, width) or class numbers. Draws from torch's
+    global generator, which the training loop seeds anew every epoch.
     """
 
     def __init__(self, height: int, width: int) -> None:

@@ -1,4 +1,4 @@
-"""Data sets handed over from Python: any sequence of (image, target), seen as samples. Knows tensors without importing torch."""
+"""Data sets handed over from Python: any sequence of (image, target), seen as samples. Imports no torch."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def to_image(image: Any) -> NDArray[Any]:
     if array.dtype == np.uint8 and array.ndim == 3:
         return np.ascontiguousarray(array.transpose(1, 2, 0)) if is_tensor else array
     raise UserError(
-        f"an image of the data set is {array.dtype} {array.shape}: give PIL pictures, uint8 tensors (3, height, width), uint8 "
-        "arrays (height, width, 3), or normalised float tensors (channels, height, width)"
+        f"an image is {array.dtype} {array.shape}: give PIL pictures, uint8 tensors (3, height, width), "
+        "uint8 arrays (height, width, 3), or normalised float tensors (channels, height, width)"
     )
 
 

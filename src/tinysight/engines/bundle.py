@@ -25,8 +25,8 @@ class Bundle(Config):
     """What ``bundle.json`` says: everything needed to run the model file beside it, and where its numbers come from.
 
     ``stored`` is the number format of the weights in the file, ``execute`` what the engine is asked to compute in where
-    nothing is quantized. ``lineage`` holds the specification and the names of the steps, ``measurement`` the candidate's
-    record, ``agreement`` how far the engines differ, ``versions`` the libraries that made it.
+    nothing is quantized. ``lineage`` holds the specification and the names of the steps, ``measurement`` the
+    candidate's record, ``agreement`` how far the engines differ, ``versions`` the libraries that made it.
     """
 
     schema_: int = Field(SCHEMA, alias="schema")

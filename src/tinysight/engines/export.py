@@ -25,8 +25,8 @@ OUTPUT = "scores"
 def export_onnx(scores: nn.Module, example: Tensor, path: Path) -> None:
     """Export ``scores`` at the fixed shape of ``example`` to ``path``.
 
-    The exporter folds batch norm into convolutions. What it adds about its own making, stack traces with local paths among
-    it, is stripped.
+    The exporter folds batch norm into convolutions. What it adds about its own making, stack traces with local paths
+    among it, is stripped.
 
     Raises:
         UserError: the network uses something the exporter cannot express.

@@ -16,8 +16,8 @@ __all__ = ["Processor", "processor"]
 class Processor:
     """The processor this process runs on.
 
-    ``usable_cores`` is what this process may use: the least of the host's cores, its affinity and its cgroup quota. Engines
-    size their thread pools from the host, so threads are always set from this number.
+    ``usable_cores`` is what this process may use: the least of the host's cores, its affinity and its cgroup quota.
+    Engines size their thread pools from the host, so threads are always set from this number.
     """
 
     name: str

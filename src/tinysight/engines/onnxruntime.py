@@ -76,8 +76,8 @@ class _OnnxRuntimeNetwork(Compiled):
 def _integer_share(graph: bytes) -> float:
     """Count integer and float layers in a serialised ONNX graph.
 
-    A node's operator type is field 4 of NodeProto: the byte 0x22, a length, the name. Reading it so spares the runtime on a
-    device the onnx package.
+    A node's operator type is field 4 of NodeProto: the byte 0x22, a length, the name. Reading it so spares the runtime
+    on a device the onnx package.
     """
     found = re.findall(rb"\x22([\x01-\x20])([A-Z][A-Za-z]+)", graph)
     names = [name[: length[0]].decode() for length, name in found]

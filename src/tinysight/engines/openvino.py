@@ -86,8 +86,8 @@ def convert_to_ir(onnx_file: Path, artifact: Path, *, keep_float16: bool) -> Non
     Args:
         onnx_file: the file, float or with a precision record written into it.
         artifact: where ``model.xml`` and ``model.bin`` go.
-        keep_float16: the file stores float16; the usual conversion would unpack it to float32, the plain reader does not,
-            at the price of a larger topology.
+        keep_float16: the file stores float16; the usual conversion would unpack it to float32, the plain reader does
+            not, at the price of a larger topology.
 
     Raises:
         UserError: OpenVINO refuses the graph.

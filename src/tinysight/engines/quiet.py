@@ -7,6 +7,7 @@ Python treat the telemetry package as not installed, which both libraries allow 
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from typing import Any
 
@@ -20,6 +21,8 @@ def import_openvino() -> Any:
 
 def import_nncf() -> Any:
     """Return the ``nncf`` module."""
+    # It imports torch's extension builder, which remarks on a missing CUDA toolkit that nobody asked for.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     return _import("nncf")
 
 

@@ -44,7 +44,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Bench:
-    """The conditions all measurements of a run share: engine, threads, and the data description any process can open."""
+    """The conditions all measurements of a run share: engine, threads, and the data's description."""
 
     engine: str
     threads: int

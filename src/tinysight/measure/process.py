@@ -22,7 +22,7 @@ class MeasuringProcess:
         self._what = job.get("artifact", "the network")
         environment = os.environ | {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": str(job["threads"])}
         # A file, not a pipe: a library that complains at length must not block on a reader that waits for its answer.
-        self._errors = tempfile.TemporaryFile("w+")
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - it lives as long as the process
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "tinysight.measure.worker"],  # -P: nothing is imported from the user's folder
             stdin=subprocess.PIPE,
@@ -76,7 +76,8 @@ class MeasuringProcess:
         self.close()
 
     def _pipes(self) -> tuple[IO[str], IO[str]]:
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         return self._process.stdin, self._process.stdout
 
     def _died(self) -> UserError:

@@ -1,4 +1,4 @@
-"""Quality of a compiled network on a split, kept image by image, with the paired bootstrap that compares two networks."""
+"""Quality of a compiled network on a split, kept image by image, with the bootstrap that compares two networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of a measurement, each with its unit and conditions. Field names are a contract: see ``runs/records.py``."""
+"""The parts of a measurement, each with its unit and conditions. Field names are a contract (runs/records.py)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Latency(Config):
 
 
 class Speedup(Config):
-    """How many times faster than ``vs``: median over interleaved rounds, with the 5th and 95th percentile of the rounds."""
+    """How many times faster than ``vs``: median over interleaved rounds, with their 5th and 95th percentile."""
 
     vs: str
     ratio: float
@@ -50,7 +50,7 @@ class Speedup(Config):
 
 
 class PrecisionRead(Config):
-    """What the file stores, what the engine executes, and the share of convolutions and matrix products run in integers."""
+    """What the file stores, what the engine executes, and the share of heavy layers it runs in integers."""
 
     stored: str
     executed: str

@@ -1,7 +1,7 @@
 """The measuring process: one network on one engine, asked over standard input, one JSON line a question.
 
-Started fresh for every candidate, so that memory is its own and no library of another network is in the way. It imports no
-torch.
+Started fresh for every candidate, so that memory is its own and no library of another network is in the way. It imports
+no torch.
 """
 
 from __future__ import annotations

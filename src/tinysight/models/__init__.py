@@ -1,1 +1,1 @@
-"""Networks: the specification that rebuilds one, the table of known builders, and what of a network reaches its output."""
+"""Networks: the specification that rebuilds one, the table of known builders, and what reaches the output."""

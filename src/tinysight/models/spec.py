@@ -19,9 +19,10 @@ LIVE = "live"
 class ModelSpec(Config):
     """What rebuilds a network: a builder and its arguments.
 
-    ``builder`` is a row of the zoo (``pspnet``, ``unet``, …), an import path ``package.module:Class``, or ``live`` for an
-    object handed over from Python, which only its owner can build again. ``output`` names the part of the network's result
-    that holds the scores: a key of a dict, an index of a tuple, an attribute, or None where the result is the tensor itself.
+    ``builder`` is a row of the zoo (``pspnet``, ``unet``, …), an import path ``package.module:Class``, or ``live`` for
+    an object handed over from Python, which only its owner can build again. ``output`` names the part of the network's
+    result that holds the scores: a key of a dict, an index of a tuple, an attribute, or None where the result is the
+    tensor itself.
     """
 
     builder: str
@@ -45,7 +46,7 @@ class ModelSpec(Config):
         """
         if self.builder == LIVE:
             raise UserError(
-                "this checkpoint was made from a live network, which has no builder: load it with load(path, into=model)"
+                "this checkpoint was made from a live network, which has no builder: use load(path, into=model)"
             )
         if self.foreign:
             return self._import(trust)

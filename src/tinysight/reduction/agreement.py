@@ -31,8 +31,8 @@ def agreement(artifact: Path, network: Network | None, samples: Sequence[Sample]
         threads: for every engine.
 
     Returns:
-        ``photos``; ``metric`` by engine; ``max_difference`` of raw scores by pair of engines; ``score_range``, the largest
-        absolute score, to judge the differences by; and ``torch``, what torch ran.
+        ``photos``; ``metric`` by engine; ``max_difference`` of raw scores by pair of engines; ``score_range``, the
+        largest absolute score, to judge the differences by; and ``torch``, what torch ran.
     """
     bundle = Bundle.open(artifact)
     engines: dict[str, Compiled] = {}

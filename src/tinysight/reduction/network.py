@@ -1,4 +1,4 @@
-"""Network: modules with the specification and steps that rebuild them; on disk spec.json, steps.json, weights.safetensors."""
+"""Network: modules with the specification and steps that rebuild them; on disk JSON and safetensors."""
 
 from __future__ import annotations
 

@@ -41,8 +41,9 @@ Kind = Literal["input", "structure", "weights", "precision"]
 class Step(Config):
     """One recorded change to a network.
 
-    ``input`` and ``structure`` steps replay from ``record`` alone: no data, no randomness. A ``weights`` step says how the
-    stored weights came to be. A ``precision`` step holds the precision record that the writer puts into a float export.
+    ``input`` and ``structure`` steps replay from ``record`` alone: no data, no randomness. A ``weights`` step says how
+    the stored weights came to be. A ``precision`` step holds the precision record that the writer puts into a float
+    export.
     """
 
     kind: Kind
@@ -51,7 +52,7 @@ class Step(Config):
     record: dict[str, Any]
 
 
-class NotApplicable(Exception):
+class NotApplicable(Exception):  # noqa: N818 - not an error: the reason a candidate is skipped
     """A method has nothing to do on this network or machine; the text says why, and the candidate is ``skipped``."""
 
 
@@ -59,8 +60,8 @@ class NotApplicable(Exception):
 class Context:
     """What a reduction may use besides the network: never validation or test data.
 
-    ``teacher`` is the reference. ``folder`` keeps the state of long work between interruptions. ``float_export`` gives the
-    clean float ONNX file of a network, exported once and cached.
+    ``teacher`` is the reference. ``folder`` keeps the state of long work between interruptions. ``float_export`` gives
+    the clean float ONNX file of a network, exported once and cached.
     """
 
     task: Task

@@ -20,7 +20,7 @@ def _what(bundle: Bundle, record: CandidateRecord) -> list[str]:
     size = bundle.input
     steps = " → ".join(step["method"] for step in bundle.lineage.get("steps", [])) or "none: this is the reference"
     prepared = (
-        f"resized ({size.mode}) to {size.height}×{size.width}, normalised by mean {size.mean} and std {size.std} of RGB/255"
+        f"{size.mode} to {size.height}×{size.width}, normalised by mean {size.mean} and std {size.std} of RGB/255"
         if size.normalised_by == "tinysight"
         else f"float arrays that arrive normalised by your own code, {size.height}×{size.width}, channels first"
     )

@@ -50,8 +50,12 @@ def _headline(
     reference: CandidateRecord, best: CandidateRecord, summary: Mapping[str, Any]
 ) -> list[tuple[str, str, str, str]]:
     """Return the three axes as (name, reference, best, change)."""
-    assert reference.quality and best.quality and best.drop
-    assert reference.bytes and best.bytes and reference.latency_ms and best.latency_ms
+    assert reference.quality
+    assert reference.bytes
+    assert best.quality
+    assert best.drop
+    assert best.bytes
+    assert best.latency_ms
     quality = f"{100 * reference.quality.value:.2f}", f"{100 * best.quality.value:.2f}"
     baseline = summary["baseline"]
     rows = [(f"{best.quality.metric} on val", *quality, f"{-best.drop.points:+.2f} points")]

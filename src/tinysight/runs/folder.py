@@ -26,9 +26,9 @@ TABLE = "results.csv"
 class RunFolder:
     """A folder with everything a run made.
 
-    ``plan`` is the resolved recipe, JSON-like. An existing folder with the same plan is continued; one with another plan is
-    refused with the differences, unless ``update`` says to go on with the new plan: candidates whose identity did not change
-    are then kept.
+    ``plan`` is the resolved recipe, JSON-like. An existing folder with the same plan is continued; one with another
+    plan is refused with the differences, unless ``update`` says to go on with the new plan: candidates whose identity
+    did not change are then kept.
     """
 
     def __init__(self, path: Path, plan: Mapping[str, Any], *, update: bool = False) -> None:
@@ -141,7 +141,7 @@ def differences(before: Any, after: Any, where: str = "") -> list[str]:
 
 
 def next_free(folder: Path, name: str) -> Path:
-    """Return the first of ``name-1``, ``name-2``, … that does not exist in ``folder``, made so that no other process gets it."""
+    """Make and return the first of ``name-1``, ``name-2``, … that is not in ``folder``; no two calls share one."""
     number = 1
     while True:
         path = folder / f"{name}-{number}"

@@ -29,9 +29,10 @@ class Drop(Config):
 class CandidateRecord(Config):
     """One candidate: where it comes from, what was measured on its exported file, and what became of it.
 
-    ``steps`` names every recorded change from the reference on; ``speedup`` compares with the reference on the same engine,
-    ``speedup_eager`` with the reference in eager PyTorch, both interleaved. ``artifact`` is relative to the run's folder.
-    ``seconds`` is what making and measuring it took. Times are milliseconds, memory is MiB, sizes are bytes.
+    ``steps`` names every recorded change from the reference on; ``speedup`` compares with the reference on the same
+    engine, ``speedup_eager`` with the reference in eager PyTorch, both interleaved. ``artifact`` is relative to the
+    run's folder. ``seconds`` is what making and measuring it took. Times are milliseconds, memory is MiB, sizes are
+    bytes.
     """
 
     schema_: int = SCHEMA

@@ -1,7 +1,7 @@
 """The floor: is the loss against the reference within bounds, and how sure does this split let us be?
 
-A paired bootstrap over images, or over groups of images that are not independent (Efron and Tibshirani 1993): both networks
-are scored on the same resamples, so what is common to them cancels.
+A paired bootstrap over images, or over groups of images that are not independent (Efron and Tibshirani 1993): both
+networks are scored on the same resamples, so what is common to them cancels.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Judgement(NamedTuple):
 
 
 def compare(task: Task, reference: PerImage, candidate: PerImage, max_drop: float) -> Drop:
-    """Return the points lost against the reference, with interval and the probability of staying within ``max_drop``."""
+    """Return the points lost against the reference, with interval and the probability to stay within ``max_drop``."""
     lost = _resampled_drops(task, reference, candidate)
     low, high = np.percentile(lost, [2.5, 97.5])
     return Drop(
@@ -54,8 +54,8 @@ def judge(drop: Drop, goal: Goal, broken_limits: list[str]) -> Judgement:
 def certifiable_drop(task: Task, reference: PerImage, candidate: PerImage, goal: Goal) -> float:
     """Return the largest observed drop, in points, that this split could still certify for a candidate of this spread.
 
-    The bootstrap's deviations around the observed drop stay as they are when the drop itself moves; the observed drop d is
-    acceptable while d + (the deviations' quantile at the confidence) stays within ``max_drop``. May be negative.
+    The bootstrap's deviations around the observed drop stay as they are when the drop itself moves; the observed drop d
+    is acceptable while d + (the deviations' quantile at the confidence) stays within ``max_drop``. May be negative.
     """
     lost = _resampled_drops(task, reference, candidate)
     observed = _points(task, reference) - _points(task, candidate)

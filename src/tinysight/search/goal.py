@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -10,6 +11,11 @@ from tinysight.config import Config
 from tinysight.runs.records import CandidateRecord
 
 __all__ = ["Goal", "Limits"]
+
+TIE = 0.05
+"""Times closer than this do not repeat from one run to the next on a shared machine."""
+ROUND_BYTES = 1024
+"""Files that differ by less than this are the same size: names of tensors change by a few characters."""
 
 Objective = Literal["latency", "bytes", "macs"]
 
@@ -28,9 +34,9 @@ class Limits(Config):
 class Goal(Config):
     """What the user wants.
 
-    A candidate is acceptable when the probability that it loses at most ``max_drop`` points of the task's metric against
-    the reference reaches ``confidence``. Before a later stage that can recover quality, a candidate may dip further, to
-    ``max_dip`` points. ``minutes`` bounds the walk: variants not begun by then are ``not_run``.
+    A candidate is acceptable when the probability that it loses at most ``max_drop`` points of the task's metric
+    against the reference reaches ``confidence``. Before a later stage that can recover quality, a candidate may dip
+    further, to ``max_dip`` points. ``minutes`` bounds the walk: variants not begun by then are ``not_run``.
     """
 
     minimize: Objective = "latency"
@@ -47,6 +53,18 @@ class Goal(Config):
         if self.minimize == "bytes":
             return float(record.bytes.total) if record.bytes else float("inf")
         return float(record.macs) if record.macs is not None else float("inf")
+
+    def best_of(self, records: Sequence[CandidateRecord]) -> CandidateRecord:
+        """Return the cheapest record; among times too close to tell apart the smaller file, then the fewer weights."""
+        tolerance = 1 + TIE if self.minimize == "latency" else 1.0
+        bound = min(self.cost(record) for record in records) * tolerance
+        tied = [record for record in records if self.cost(record) <= bound]
+
+        def size(record: CandidateRecord) -> tuple[int, int, float]:
+            shipped = record.bytes.total // ROUND_BYTES if record.bytes else 0
+            return shipped, record.params_total or 0, record.drop.points if record.drop else 0.0
+
+        return min(tied, key=size)
 
     def broken_limits(self, record: CandidateRecord) -> list[str]:
         """Name each absolute limit that ``record`` exceeds, with both numbers."""

@@ -1,4 +1,4 @@
-"""The walk through the stages: every variant from the best so far, and from the best that a later stage may still save."""
+"""The walk through the stages: every variant from the best so far, and from the best that may still be saved."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ def walk(
 
 
 def starts(records: Sequence[CandidateRecord], goal: Goal, recoverable: bool) -> list[CandidateRecord]:
-    """Choose what the next stage starts from: the best so far, then, if its loss can still be recovered, a better that dipped.
+    """Choose what the next stage starts from: the best so far, and a better one that dipped, if it may be recovered.
 
-    The best so far is the cheapest candidate that holds the floor; absolute limits bind at the end of a chain only. While a
-    recovering stage lies ahead, the cheapest candidate within ``goal.max_dip`` points is carried on beside it.
+    The best so far is the cheapest candidate that holds the floor; absolute limits bind at the end of a chain only.
+    While a recovering stage lies ahead, the cheapest candidate within ``goal.max_dip`` points is carried on beside it.
     """
     drops = {record.id: record.drop for record in records if record.drop is not None}
     measured = [record for record in records if record.id in drops]
-    best = min((record for record in measured if drops[record.id].p_within >= goal.confidence), key=goal.cost)
+    best = goal.best_of([record for record in measured if drops[record.id].p_within >= goal.confidence])
     if not recoverable:
         return [best]
     dipped = [record for record in measured if drops[record.id].points <= goal.max_dip]
-    promising = min([best, *dipped], key=goal.cost)
+    promising = goal.best_of([best, *dipped])
     return [best] if promising.id == best.id else [best, promising]

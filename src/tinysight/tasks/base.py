@@ -1,4 +1,4 @@
-"""Task: what every task offers to measurement, search, training and the report, so that none of them asks which it is."""
+"""Task: what every task offers to measurement, search, training and report, so that none asks which it is."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ class Segmentation(Task):
     metric: ClassVar[str] = "mIoU"
     metric_definition: ClassVar[str] = (
         "mIoU is the mean over classes of TP / (TP + FP + FN), from one confusion matrix summed over all pixels of the "
-        "split at the photos' own resolution; ignored pixels are left out, and so are classes that occur neither in the "
-        "labels nor in the predictions."
+        "split at the photos' own resolution; ignored pixels are left out, and so are classes that occur neither in "
+        "the labels nor in the predictions."
     )
     losses: ClassVar[tuple[str, ...]] = ("cross_entropy",)
 
@@ -50,7 +50,7 @@ class Segmentation(Task):
         return np.asarray(np.where(present, iou, 0.0).sum(axis=-1) / np.maximum(present.sum(axis=-1), 1))
 
     def metrics(self, total: NDArray[Any]) -> dict[str, float]:
-        """Return mIoU, pixel and mean accuracy, frequency-weighted IoU (Long et al. 2015), and the IoU of each class."""
+        """Return mIoU, pixel and mean accuracy, frequency-weighted IoU (Long et al. 2015), and each class's IoU."""
         truth, hits = total.sum(axis=1), np.diagonal(total)
         iou = _iou(total)
         present = truth > 0

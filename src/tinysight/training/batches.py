@@ -1,4 +1,4 @@
-"""Batches: samples brought to the network's size once, kept in memory, augmented and stacked for training."""
+"""Batches: samples brought to the network's size, augmented and stacked for training."""
 
 from __future__ import annotations
 
@@ -17,23 +17,18 @@ from tinysight.tasks import Task
 
 __all__ = ["Batches"]
 
-CACHE_BYTES = 2 << 30
-"""Decoded samples are kept up to this much memory; the rest is decoded again every epoch."""
-
 
 class Batches:
     """Batches of (images, targets) for one network.
 
-    Images are float32 (batch, channels, height, width), normalised by the same policy that deployment uses; targets are int64
-    (batch, height, width) for masks or (batch,) for class numbers.
+    Images are float32 (batch, channels, height, width), normalised by the same policy that deployment uses; targets are
+    int64 (batch, height, width) for masks or (batch,) for class numbers.
     """
 
     def __init__(self, samples: Sequence[Sample], policy: InputPolicy, task: Task, *, augment: bool) -> None:
         self._samples, self._policy, self._task = samples, policy, task
         uint8 = policy.normalised_by == "tinysight"
         self._augment = Augment(policy.height, policy.width) if augment and uint8 else None
-        self._cache: dict[int, tuple[Tensor, Tensor]] = {}
-        self._cached_bytes = 0
         # (x / 255 - mean) / std, on whole batches
         self._scale = 1.0 / (255.0 * torch.tensor(policy.std).view(-1, 1, 1))
         self._shift = -(torch.tensor(policy.mean) / torch.tensor(policy.std)).view(-1, 1, 1)
@@ -75,18 +70,11 @@ class Batches:
         return images, targets
 
     def _fitted(self, index: int) -> tuple[Tensor, Tensor]:
-        if index in self._cache:
-            return self._cache[index]
         sample = self._samples[index]
         image, target = sample.read()
         if reason := self._task.refuse_target(target):
             raise UserError(f"training sample '{sample.name}': {reason}: mend the label or the recipe's classes")
-        pair = self._image(image), self._target(target)
-        size = sum(part.numel() * part.element_size() for part in pair)
-        if sample.repeatable and self._cached_bytes + size <= CACHE_BYTES:
-            self._cache[index] = pair
-            self._cached_bytes += size
-        return pair
+        return self._image(image), self._target(target)
 
     def _image(self, image: NDArray[Any]) -> Tensor:
         if self._policy.normalised_by == "caller":

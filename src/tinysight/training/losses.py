@@ -41,8 +41,8 @@ def _cross_entropy(ignore_index: int) -> Loss:
 class SoftTargets:
     """(1 - weight) x task loss + weight x T^2 x KL(teacher || student), both at temperature T.
 
-    Hinton, Vinyals and Dean 2015, equation 4: T^2 keeps the gradient's size when T changes. The teacher sees the student's
-    images at its own input size.
+    Hinton, Vinyals and Dean 2015, equation 4: T^2 keeps the gradient's size when T changes. The teacher sees the
+    student's images at its own input size.
     """
 
     def __init__(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from tinysight.data.readers.arrays import Arrays
 from tinysight.data.readers.base import Reader
 from tinysight.data.readers.camvid import CamVidFolders
+from tinysight.data.readers.facades import Facades
 from tinysight.data.readers.image_mask import ImageMaskFolders
 from tinysight.data.readers.yolo import YoloBoxes
-from tinysight.data.readers.facades import Facades
 
 READERS: dict[str, type[Reader]] = {
     "arrays": Arrays,

@@ -62,8 +62,8 @@ class Font:
 class Surface:
     """A flat surface measured in metres, x to the right and y upwards.
 
-    ``picture`` is uint8 rows x columns x 3 (RGB) and ``kinds`` uint8 rows x columns: what each pixel shows. Every drawing
-    method takes ``kind``; None paints over what is there and leaves its kind, as lettering does on a sign.
+    ``picture`` is uint8 rows x columns x 3 (RGB) and ``kinds`` uint8 rows x columns: what each pixel shows. Every
+    drawing method takes ``kind``; None paints over what is there and leaves its kind, as lettering does on a sign.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ __all__ = ["Resize"]
 
 
 class Resize(InputReduction):
-    """Run the same network at another input size (pixels). Scores are brought back to the photo's own size as before."""
+    """Run the same network at another input size (pixels). Scores go back to the photo's own size as before."""
 
     name: ClassVar[str] = "resize"
 

@@ -14,7 +14,7 @@ __all__ = ["Fp16"]
 
 LARGEST_FLOAT16 = 65504.0
 FEWEST_VALUES = 16
-"""Smaller constants are settings of operators, such as the factors of a resize: they save nothing and must stay exact."""
+"""Smaller constants are settings of operators, such as the factors of a resize: they must stay exact."""
 
 
 class Fp16(PrecisionReduction):

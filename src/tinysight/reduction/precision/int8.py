@@ -21,8 +21,8 @@ __all__ = ["Int8"]
 class Int8(PrecisionReduction):
     """Quantize weights and activations to 8 bits, calibrated on ``images`` training images; labels are not used.
 
-    ``preset`` ``performance`` quantizes activations symmetrically, ``mixed`` asymmetrically, which fits activations other
-    than ReLU better.
+    ``preset`` ``performance`` quantizes activations symmetrically, ``mixed`` asymmetrically, which fits activations
+    other than ReLU better.
     """
 
     name: ClassVar[str] = "int8"

@@ -79,7 +79,8 @@ def _chain(network: Network, layer: str) -> dict[str, Any]:
     modules = dict(network.module.named_modules())
     if layer not in modules:
         close = nearest(layer, modules)
-        raise UserError(f"narrow: the network has no layer '{layer}'" + (f": did you mean '{close}'?" if close else ""))
+        hint = f"did you mean '{close}'?" if close else "name a convolution by its module path"
+        raise UserError(f"narrow: there is no layer '{layer}': {hint}")
     if not isinstance(modules[layer], nn.Conv2d) or modules[layer].groups != 1:
         raise NotApplicable(f"{layer} is not a plain convolution")
     calls = _watch(network)

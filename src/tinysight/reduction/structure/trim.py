@@ -17,9 +17,9 @@ __all__ = ["Trim"]
 class Trim(StructureReduction):
     """Replace every module whose parameters do not reach the output by one that hands its input on.
 
-    Many libraries build more than a network uses: segmentation-models-pytorch's PSPNet keeps the deep encoder stages, and
-    an auxiliary head is dead once only the main output is used. Each replacement is kept only when the outputs stay equal
-    to the last bit and training mode still runs; otherwise it is rolled back and its parts are tried one by one.
+    Many libraries build more than a network uses: segmentation-models-pytorch's PSPNet keeps the deep encoder stages,
+    and an auxiliary head is dead once only the main output is used. Each replacement is kept only when the outputs stay
+    equal to the last bit and training mode still runs; otherwise it is rolled back and its parts are tried one by one.
     """
 
     name: ClassVar[str] = "trim"

@@ -18,8 +18,8 @@ __all__ = ["Finetune"]
 class Finetune(WeightsReduction):
     """Recover quality by distillation from the original (Hinton et al. 2015).
 
-    The loss is (1 - ``soft``) x task loss + ``soft`` x T^2 x KL(teacher at T || student at T); the teacher is the reference,
-    and sees the same augmented images at its own input size.
+    The loss is (1 - ``soft``) x task loss + ``soft`` x T^2 x KL(teacher at T || student at T); the teacher is the
+    reference, and sees the same augmented images at its own input size.
     """
 
     name: ClassVar[str] = "finetune"
