@@ -160,12 +160,15 @@ def main() -> None:
 
 def _reduce(recipe: Any, out: Path | None, update: bool) -> None:
     _require_reduce_extra()
-    from tinysight.report.terminal import print_table
+    from tinysight.report.headline import headline
+    from tinysight.report.terminal import print_headline, print_table
     from tinysight.verbs import reduce_recipe
 
     result = reduce_recipe(recipe, out=out, update=update)
     metric = result.best.quality.metric if result.best.quality else ""
     print_table(result.records, metric)
+    reference = next(record for record in result.records if record.verdict == "reference")
+    print_headline(headline(reference, result.best, result.summary))
     print(f"bundle: {result.bundle.resolve()}")
     print(f"report: {result.report.resolve()}")
 

@@ -119,6 +119,7 @@ def verify(job: Job, workshop: Workshop, folder: RunFolder, best: CandidateRecor
             "verdict": verdict,
             "why": why,
         },
+        "broken_limits": job.goal.broken_limits(best),
         "floor": _floor(job, workshop, best),
         "baseline": _baseline(workshop, folder),
         "metric_definition": job.task.metric_definition,

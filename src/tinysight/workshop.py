@@ -86,7 +86,7 @@ class Workshop:
             id=self.reference_id,
             parent=None,
             stage="reference",
-            variant=str(self._job.plan.get("model", {}).get("name", "network")),
+            variant=network.spec.label,
             config=dict(self._job.plan.get("model", {})),
             seed=self._job.seed,
             verdict="reference",

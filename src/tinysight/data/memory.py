@@ -50,7 +50,7 @@ class _Kept(Sample):
 
 
 def in_memory(samples: Sequence[Sample]) -> Sequence[Sample]:
-    """Return the same samples, each decoded at most once; those that differ from reading to reading stay as they are."""
+    """Return the same samples, each decoded at most once; those that differ at every reading stay as they are."""
     if not all(sample.repeatable for sample in samples):
         return samples
     memory = _Memory({})

@@ -31,6 +31,11 @@ class ModelSpec(Config):
     parent: str | None = None
 
     @property
+    def label(self) -> str:
+        """A short name for tables: the builder and its encoder, or the class of a live network."""
+        return " ".join(str(part) for part in (self.args.get("class", self.builder), self.args.get("encoder")) if part)
+
+    @property
     def foreign(self) -> bool:
         """Whether building it would import code that is not tinysight's."""
         return ":" in self.builder

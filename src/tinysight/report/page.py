@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tinysight.files import write_text
 from tinysight.report import text
+from tinysight.report.headline import headline
 from tinysight.runs.records import CandidateRecord
 from tinysight.search.goal import Goal
 from tinysight.tasks import Task
@@ -37,44 +38,13 @@ def write_report(
         columns=[task.metric if name == "mIoU" else name for name in text.COLUMNS],
         reference=reference,
         best=best,
-        headline=_headline(reference, best, summary),
+        headline=headline(reference, best, summary),
         lineage=_lineage(best, by_id),
         summary=summary,
         text=text,
     )
     write_text(run / REPORT, page)
     return run / REPORT
-
-
-def _headline(
-    reference: CandidateRecord, best: CandidateRecord, summary: Mapping[str, Any]
-) -> list[tuple[str, str, str, str]]:
-    """Return the three axes as (name, reference, best, change)."""
-    assert reference.quality
-    assert reference.bytes
-    assert best.quality
-    assert best.drop
-    assert best.bytes
-    assert best.latency_ms
-    quality = f"{100 * reference.quality.value:.2f}", f"{100 * best.quality.value:.2f}"
-    baseline = summary["baseline"]
-    rows = [(f"{best.quality.metric} on val", *quality, f"{-best.drop.points:+.2f} points")]
-    for name, before in (
-        (f"file, against the reference compiled for {best.bytes.engine}", reference.bytes.total),
-        ("file, against the reference's checkpoint as saved", baseline["checkpoint_bytes"]),
-        ("file, against its live weights", baseline["live_weight_bytes"]),
-    ):
-        less = f"{100 * (1 - best.bytes.total / before):.1f} % less"
-        rows.append((name, text.bytes_text(before), text.bytes_text(best.bytes.total), less))
-    for name, faster in (
-        (f"time, against the reference on {best.bytes.engine}", best.speedup),
-        ("time, against the reference in eager PyTorch", best.speedup_eager),
-    ):
-        if faster:
-            before_ms = f"{best.latency_ms.p50 * faster.ratio:.2f} ms"
-            change = f"{100 * (1 - 1 / faster.ratio):.1f} % less, {text.speedup_text(faster)} times faster"
-            rows.append((name, before_ms, f"{best.latency_ms.p50:.2f} ms", change))
-    return rows
 
 
 def _lineage(best: CandidateRecord, by_id: Mapping[str, CandidateRecord]) -> list[CandidateRecord]:

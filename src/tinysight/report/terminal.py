@@ -8,10 +8,11 @@ from typing import IO
 from rich.console import Console
 from rich.table import Table
 
+from tinysight.report.headline import HeadlineRow
 from tinysight.report.text import COLUMNS, row
 from tinysight.runs.records import CandidateRecord
 
-__all__ = ["print_table"]
+__all__ = ["print_headline", "print_table"]
 
 STYLES = {
     "reference": "bold",
@@ -31,9 +32,7 @@ WIDE_ONLY = {"end to end", "MACs", "params"}
 
 def print_table(records: Sequence[CandidateRecord], metric: str, stream: IO[str] | None = None) -> None:
     """Print one line a candidate, then the reason of every verdict that needs one."""
-    console = Console(file=stream)
-    if not console.is_terminal:
-        console.width = 150
+    console = _console(stream)
     shown = [name for name in COLUMNS if console.width >= 120 or name not in WIDE_ONLY]
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in shown:
@@ -47,3 +46,20 @@ def print_table(records: Sequence[CandidateRecord], metric: str, stream: IO[str]
         if record.why and record.verdict in {"undecided", "failed", "skipped", "not_run"}:
             line = f"{record.stage}, {record.variant}: {record.verdict}: {record.why}"
             console.print(line, style="dim", highlight=False, markup=False, soft_wrap=True)
+
+
+def print_headline(rows: Sequence[HeadlineRow], stream: IO[str] | None = None) -> None:
+    """Print what the choice gained and lost."""
+    table = Table("", "reference", "reduced", "change", box=None, pad_edge=False, header_style="bold")
+    for row_ in rows:
+        table.add_row(*row_)
+    console = _console(stream)
+    console.print()
+    console.print(table)
+
+
+def _console(stream: IO[str] | None) -> Console:
+    console = Console(file=stream)
+    if not console.is_terminal:
+        console.width = 150  # a log has no width of its own; 80 columns would cut the table
+    return console

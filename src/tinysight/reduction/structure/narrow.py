@@ -58,7 +58,7 @@ class Narrow(StructureReduction):
 
 
 def _cut(module: nn.Module, axes: dict[str, int], kept: Tensor, **sizes: int) -> None:
-    """Keep the channels ``kept`` of each named tensor along its axis, and set the attributes that repeat their number."""
+    """Keep the channels ``kept`` of each named tensor along its axis, and set the attributes that count them."""
     from torch import nn
 
     for name, axis in axes.items():

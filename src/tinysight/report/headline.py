@@ -1,0 +1,71 @@
+"""The headline of a run: quality, bytes and time of the choice, against each thing a reader may compare it with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from tinysight.report.text import bytes_text, speedup_text
+from tinysight.runs.records import CandidateRecord
+
+__all__ = ["HeadlineRow", "headline"]
+
+
+class HeadlineRow(NamedTuple):
+    """One axis: its name, the value before and after, and the change in words."""
+
+    axis: str
+    before: str
+    after: str
+    change: str
+
+
+def headline(reference: CandidateRecord, best: CandidateRecord, summary: Mapping[str, Any]) -> list[HeadlineRow]:
+    """Compare the choice with the reference: on validation images, in bytes and in time."""
+    return [*_quality(reference, best), *_bytes(reference, best, summary["baseline"]), *_time(best)]
+
+
+def _quality(reference: CandidateRecord, best: CandidateRecord) -> list[HeadlineRow]:
+    if not (reference.quality and best.quality and best.drop):
+        return []
+    before, after = f"{100 * reference.quality.value:.2f}", f"{100 * best.quality.value:.2f}"
+    return [HeadlineRow(f"{best.quality.metric} on val", before, after, f"{-best.drop.points:+.2f} points")]
+
+
+def _bytes(reference: CandidateRecord, best: CandidateRecord, baseline: Mapping[str, int]) -> list[HeadlineRow]:
+    if not (reference.bytes and best.bytes):
+        return []
+    befores = {
+        f"file, against the reference compiled for {best.bytes.engine}": reference.bytes.total,
+        "file, against the reference's checkpoint as saved": baseline["checkpoint_bytes"],
+        "file, against the reference's live weights": baseline["live_weight_bytes"],
+    }
+    after = best.bytes.total
+    return [
+        HeadlineRow(axis, bytes_text(before), bytes_text(after), _less(1 - after / before))
+        for axis, before in befores.items()
+    ]
+
+
+def _time(best: CandidateRecord) -> list[HeadlineRow]:
+    if not best.latency_ms:
+        return []
+    pairs = {
+        f"time, against the reference on {best.latency_ms.engine}": best.speedup,
+        "time, against the reference in eager PyTorch": best.speedup_eager,
+    }
+    after = best.latency_ms.p50
+    return [
+        HeadlineRow(
+            axis,
+            f"{after * faster.ratio:.2f} ms",
+            f"{after:.2f} ms",
+            f"{_less(1 - 1 / faster.ratio)}, {speedup_text(faster)} times faster",
+        )
+        for axis, faster in pairs.items()
+        if faster
+    ]
+
+
+def _less(share: float) -> str:
+    return f"{100 * share:.1f} % less" if share >= 0 else f"{-100 * share:.1f} % more"
