@@ -64,6 +64,8 @@ def ship(
     """
     if out.exists() and any(out.iterdir()) and not (out / "bundle.json").is_file():
         raise UserError(f"--out {out} holds files that are not a bundle: give a new or empty folder")
+    if (out / "bundle.json").is_file() and Bundle.open(out).measurement == record.line():
+        return  # shipped already, by a call that was interrupted later or by the same command before
     artifact = run / "candidates" / record.id
     bundle = Bundle.open(artifact)
     progress.say("proving that torch, ONNX Runtime and OpenVINO agree")

@@ -23,6 +23,8 @@ def live_parameters(scores: nn.Module, example: Tensor) -> set[str]:
     _leave_inplace(probe)
     with torch.enable_grad():
         output = probe(example)
+        if not tensors or not output.requires_grad:
+            return set()
         gradients = torch.autograd.grad(output.sum(), tensors, allow_unused=True)
     alive = {id(tensor) for tensor, gradient in zip(tensors, gradients, strict=True) if gradient is not None}
     return {name for name, parameter in named.items() if id(parameter) in alive}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from tinysight.errors import UserError
@@ -27,13 +26,15 @@ class Scores(nn.Module):
 
 
 def select_output(result: Any, output: str | int | None) -> Tensor:
-    """Take the score tensor out of a network's result.
+    """Take the score tensor out of a network's result; a result that is a tensor is the scores.
+
+    Many networks return their auxiliary outputs in training only: ``output`` then names a part that evaluation lacks.
 
     Raises:
         UserError: ``output`` does not name a tensor; the message lists what there is.
     """
     chosen = result
-    if output is not None:
+    if output is not None and not isinstance(result, Tensor):
         try:
             chosen = result[output]
         except (KeyError, IndexError, TypeError):
@@ -51,6 +52,4 @@ def _describe(result: Any) -> str:
             str(tuple(part.shape)) if isinstance(part, Tensor) else type(part).__name__ for part in result
         )
         return f"a {type(result).__name__} of {len(result)} parts ({shapes})"
-    if isinstance(result, torch.Tensor):
-        return f"one tensor {tuple(result.shape)}"
     return f"a {type(result).__name__}"

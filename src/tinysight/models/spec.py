@@ -70,5 +70,8 @@ class ModelSpec(Config):
             factory = getattr(importlib.import_module(module_name), attribute)
         except (ImportError, AttributeError) as error:
             raise UserError(f"the builder {self.builder} cannot be imported ({error}): check its path") from error
-        built: nn.Module = factory(**self.args)
+        try:
+            built: nn.Module = factory(**self.args)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"the builder {self.builder} refuses {self.args}: {error}") from error
         return built

@@ -29,7 +29,7 @@ def _what(bundle: Bundle, record: CandidateRecord) -> list[str]:
         "",
         f"Candidate `{record.id}`, verdict **{record.verdict}**. Reductions: {steps}.",
         f"Network: `{bundle.lineage.get('spec', {}).get('builder')}` {bundle.lineage.get('spec', {}).get('args')}.",
-        f"Input: {prepared}. Weights stored as {bundle.stored}, executed in {bundle.execute}.",
+        f"Input: {prepared}. Weights stored as {bundle.stored}; what is not integer is computed in {bundle.execute}.",
         "",
         "```",
         "tinysight predict . photo.jpg",

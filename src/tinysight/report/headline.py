@@ -29,7 +29,7 @@ def _quality(reference: CandidateRecord, best: CandidateRecord) -> list[Headline
     if not (reference.quality and best.quality and best.drop):
         return []
     before, after = f"{100 * reference.quality.value:.2f}", f"{100 * best.quality.value:.2f}"
-    return [HeadlineRow(f"{best.quality.metric} on val", before, after, f"{-best.drop.points:+.2f} points")]
+    return [HeadlineRow(f"{best.quality.metric} on val", before, after, f"{0.0 - best.drop.points:+.2f} points")]
 
 
 def _bytes(reference: CandidateRecord, best: CandidateRecord, baseline: Mapping[str, int]) -> list[HeadlineRow]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -12,12 +12,10 @@ from tinysight.runs.records import CandidateRecord
 
 __all__ = ["Goal", "Limits"]
 
-TIE = 0.05
-"""Times closer than this do not repeat from one run to the next on a shared machine."""
-ROUND_BYTES = 1024
-"""Files that differ by less than this are the same size: names of tensors change by a few characters."""
-
 Objective = Literal["latency", "bytes", "macs"]
+
+TIES: dict[Objective, float] = {"latency": 0.05, "bytes": 0.005, "macs": 0.0}
+"""Relative differences that decide nothing: times repeat no better on a shared machine, files differ by tensor names."""
 
 
 class Limits(Config):
@@ -55,16 +53,11 @@ class Goal(Config):
         return float(record.macs) if record.macs is not None else float("inf")
 
     def best_of(self, records: Sequence[CandidateRecord]) -> CandidateRecord:
-        """Return the cheapest record; among times too close to tell apart the smaller file, then the fewer weights."""
-        tolerance = 1 + TIE if self.minimize == "latency" else 1.0
-        bound = min(self.cost(record) for record in records) * tolerance
-        tied = [record for record in records if self.cost(record) <= bound]
-
-        def size(record: CandidateRecord) -> tuple[int, int, float]:
-            shipped = record.bytes.total // ROUND_BYTES if record.bytes else 0
-            return shipped, record.params_total or 0, record.drop.points if record.drop else 0.0
-
-        return min(tied, key=size)
+        """Return the cheapest record; among costs too close to tell apart the smaller file, then the fewer weights."""
+        left = _closest(records, self.cost, TIES[self.minimize])
+        left = _closest(left, lambda record: record.bytes.total if record.bytes else 0, TIES["bytes"])
+        left = _closest(left, lambda record: record.params_total or 0, 0.0)
+        return min(left, key=lambda record: record.drop.points if record.drop else 0.0)
 
     def broken_limits(self, record: CandidateRecord) -> list[str]:
         """Name each absolute limit that ``record`` exceeds, with both numbers."""
@@ -84,3 +77,11 @@ class Goal(Config):
             if (value < limit) if is_floor else (value > limit):
                 broken.append(f"{name} {value:.4g} {'below' if is_floor else 'above'} the limit {limit:.4g}")
         return broken
+
+
+def _closest(
+    records: Sequence[CandidateRecord], cost: Callable[[CandidateRecord], float], tolerance: float
+) -> list[CandidateRecord]:
+    """Return the records whose cost is within ``tolerance`` of the least."""
+    bound = min(cost(record) for record in records) * (1 + tolerance)
+    return [record for record in records if cost(record) <= bound]

@@ -74,7 +74,7 @@ class Segmentation(Task):
         """Targets are integer masks, height x width, of class indices or the ignored value."""
         if target.ndim != 2 or target.dtype.kind not in "iu":
             return f"a mask must be height x width of whole numbers, got {target.dtype} {target.shape}"
-        bad = target[(target >= len(self.classes)) & (target != self.ignore_index)]
+        bad = target[((target < 0) | (target >= len(self.classes))) & (target != self.ignore_index)]
         if not bad.size:
             return None
         return (
