@@ -14,12 +14,13 @@ from tinysight.config import digest_of
 from tinysight.data import Dataset, Sample
 from tinysight.data.memory import in_memory
 from tinysight.data.readers import Reader
+from tinysight.data.sample import file_digest
 from tinysight.data.splits import hold_out
 from tinysight.engines.settings import EngineSettings
 from tinysight.errors import UserError
 from tinysight.progress import Progress
 from tinysight.recipe import Recipe
-from tinysight.reduction.network import Network, load_network
+from tinysight.reduction.network import WEIGHTS, Network, load_network
 from tinysight.search.goal import Goal
 from tinysight.search.walk import Stage
 from tinysight.tasks import TASKS, Task
@@ -36,8 +37,9 @@ class Job:
     """Everything a run needs, whether it comes from a recipe or from live objects.
 
     ``plan`` is what a resumed run must have in common with the first. ``reader`` opens validation and test data in
-    processes without torch; ``train`` may be live. ``make_reference`` builds and, where asked, trains the reference,
-    keeping its state in the folder it is given. ``pristine`` is a live network as it was handed over.
+    processes without torch; ``train`` may be live. ``weights_digest`` identifies weights that come from outside.
+    ``make_reference`` builds and, where asked, trains the reference, keeping its state in the folder it is given.
+    ``pristine`` is a live network as it was handed over.
     """
 
     plan: Mapping[str, Any]
@@ -45,6 +47,7 @@ class Job:
     reader: Reader
     dataset: Dataset
     data_digest: str
+    weights_digest: str
     train: Sequence[Sample]
     augment: bool
     make_reference: Callable[[Path, Progress], Network]
@@ -72,6 +75,7 @@ def job_from_recipe(recipe: Recipe) -> Job:
     dataset.split("val")
     task = TASKS[recipe.task](dataset.classes, dataset.ignore_index)
     digest = dataset.digest()
+    refuse_one_class(train, task)
 
     def make_reference(folder: Path, progress: Progress) -> Network:
         return reference_of(recipe, task, train, digest, folder, progress)
@@ -82,6 +86,7 @@ def job_from_recipe(recipe: Recipe) -> Job:
         reader=recipe.data,
         dataset=dataset,
         data_digest=digest,
+        weights_digest=file_digest(recipe.model.checkpoint / WEIGHTS) if recipe.model.checkpoint else "",
         train=train,
         augment=recipe.train.augment if recipe.train else True,
         make_reference=make_reference,
@@ -91,6 +96,23 @@ def job_from_recipe(recipe: Recipe) -> Job:
         engine=recipe.engine,
         seed=recipe.seed,
         device=recipe.device,
+    )
+
+
+def refuse_one_class(train: Sequence[Sample], task: Task) -> None:
+    """Look at training targets until two classes have been seen.
+
+    Raises:
+        UserError: there is only one: nothing can be learned, and any score would be perfect.
+    """
+    seen: set[int] = set()
+    for sample in train:
+        seen |= task.classes_in(sample.read()[1])
+        if len(seen) > 1:
+            return
+    found = f"only the class '{task.classes[seen.pop()]}'" if seen else "no class at all"
+    raise UserError(
+        f"the {len(train)} images show {found}: check the labels, and the classes in the recipe's data section"
     )
 
 

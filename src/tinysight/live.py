@@ -20,7 +20,7 @@ from tinysight.data.splits import hold_out
 from tinysight.engines import ENGINES
 from tinysight.engines.settings import EngineSettings
 from tinysight.errors import UserError, unknown_name
-from tinysight.job import Job, fit_reference
+from tinysight.job import Job, fit_reference, refuse_one_class
 from tinysight.models.spec import LIVE, ModelSpec
 from tinysight.pipeline import Result, run
 from tinysight.progress import Progress
@@ -96,8 +96,9 @@ def reduce(
     spec = ModelSpec(builder=LIVE, args={"class": type(model).__qualname__}, output=output)
     network = Network(copy.deepcopy(model).cpu().eval(), spec, policy)
     kind = TASKS[task](_class_names(network, classes), ignore_index)
+    weights = _weights_digest(model)
     plan = {
-        "model": {"name": type(model).__qualname__, "weights": _weights_digest(model), "output": output},
+        "model": {"name": type(model).__qualname__, "weights": weights, "output": output},
         "data": {split: len(members) for split, members in samples.items()},
         "task": task,
         "classes": list(kind.classes),
@@ -122,8 +123,10 @@ def reduce(
                 fit_reference(network, kind, samples["train"], train, choose_device(device), seed, state, progress)
             return network
 
+        refuse_one_class(dataset.split("val"), kind)
         job = Job(
-            plan=plan, task=kind, reader=reader, dataset=dataset, data_digest=digest, train=samples["train"],
+            plan=plan, task=kind, reader=reader, dataset=dataset, data_digest=digest,
+            weights_digest=str(weights), train=samples["train"],
             augment=False,
             make_reference=make_reference, pristine=model, stages=parsed, goal=goal or Goal(), engine=settings,
             seed=seed,

@@ -16,6 +16,7 @@ from tinysight.measure.quality import PerImage
 from tinysight.measure.records import Speedup
 from tinysight.progress import Progress
 from tinysight.reduction.artifact import CHECKPOINT
+from tinysight.reduction.network import WEIGHTS
 from tinysight.report.page import write_report
 from tinysight.runs.environment import environment
 from tinysight.runs.folder import RunFolder
@@ -168,5 +169,5 @@ def _baseline(workshop: Workshop, folder: RunFolder) -> dict[str, Any]:
     reference = folder.find(workshop.reference_id)
     assert reference
     assert reference.params_used is not None
-    checkpoint = folder.artifact(reference.id) / CHECKPOINT / "weights.safetensors"
+    checkpoint = folder.artifact(reference.id) / CHECKPOINT / WEIGHTS
     return {"checkpoint_bytes": checkpoint.stat().st_size, "live_weight_bytes": 4 * reference.params_used}

@@ -62,7 +62,8 @@ class Workshop:
     def reference_id(self) -> str:
         """The reference's identity: the whole plan but its stages and goal, and the data's content."""
         made_from = {key: value for key, value in self._job.plan.items() if key not in {"stages", "goal", "name"}}
-        return digest_of({"reference": made_from, "data": self._job.data_digest})
+        content = {"reference": made_from, "data": self._job.data_digest, "weights": self._job.weights_digest}
+        return digest_of(content)
 
     def reference(self) -> CandidateRecord:
         """Make or find the reference.

@@ -19,12 +19,14 @@ class ModelSettings(Config):
     """The reference: a row of the zoo with an encoder and the library's own arguments, or a checkpoint made earlier.
 
     ``checkpoint`` is a folder written by ``tinysight train`` or a candidate's ``network`` folder; it brings its own
-    architecture. Nothing is ever downloaded: without a checkpoint, weights start random.
+    architecture. Nothing is ever downloaded: without a checkpoint, weights start random. ``output`` names the part of
+    the result that holds the scores, where there are several.
     """
 
     name: str = "pspnet"
     encoder: str = "resnet18"
     args: dict[str, Any] = Field(default_factory=dict)
+    output: str | int | None = None
     checkpoint: Path | None = None
 
     @field_validator("name")
@@ -36,4 +38,5 @@ class ModelSettings(Config):
 
     def spec(self, classes: int) -> ModelSpec:
         """Return the specification of a network for ``classes`` classes."""
-        return ModelSpec(builder=self.name, args={"encoder": self.encoder, "classes": classes, **self.args})
+        args = {"encoder": self.encoder, "classes": classes, **self.args}
+        return ModelSpec(builder=self.name, args=args, output=self.output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -62,15 +63,23 @@ def build(name: str, args: dict[str, Any]) -> nn.Module:
 
     options = dict(args)
     encoder = library_encoder(options.pop("encoder", "resnet18"))
+    library_class = getattr(smp, ZOO[name].library_class)
+    _refuse_swallowed(name, library_class, encoder, options)
     try:
         # The library prints advice about some timm encoders; a progress bar is no place for it.
         with contextlib.redirect_stdout(io.StringIO()):
-            network: nn.Module = getattr(smp, ZOO[name].library_class)(
-                encoder_name=encoder, encoder_weights=None, **options
-            )
+            network: nn.Module = library_class(encoder_name=encoder, encoder_weights=None, **options)
     except (TypeError, ValueError, KeyError, RuntimeError, AssertionError, AttributeError) as error:
         raise UserError(f"{name} with encoder '{encoder}' and {options} cannot be built: {error}") from error
     return network
+
+
+def _refuse_swallowed(name: str, library_class: type[nn.Module], encoder: str, options: dict[str, Any]) -> None:
+    """The library hands arguments it does not know to timm's encoders; for its own encoders it drops them silently."""
+    known = inspect.signature(library_class).parameters
+    for option in options:
+        if option not in known and not encoder.startswith("tu-"):
+            raise unknown_name(f"argument of {name}", option, known.keys() - {"kwargs"})
 
 
 def library_encoder(encoder: str) -> str:

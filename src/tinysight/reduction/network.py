@@ -22,9 +22,10 @@ from tinysight.reduction.precision.record import PrecisionRecord
 from tinysight.reduction.step import InputReduction, Step, StructureReduction
 from tinysight.reduction.table import METHODS
 
-__all__ = ["Network", "load_network"]
+__all__ = ["WEIGHTS", "Network", "load_network"]
 
 SCHEMA = 1
+WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Network:
         }
         write_json(folder / "spec.json", spec)
         write_json(folder / "steps.json", [step.model_dump(mode="json") for step in self.steps])
-        write_atomically(folder / "weights.safetensors", lambda path: save_model(self.module.cpu(), str(path)))
+        write_atomically(folder / WEIGHTS, lambda path: save_model(self.module.cpu(), str(path)))
 
 
 def load_network(folder: Path | str, *, into: nn.Module | None = None, trust: bool = False) -> Network:
@@ -116,7 +117,7 @@ def load_network(folder: Path | str, *, into: nn.Module | None = None, trust: bo
             )
         if issubclass(method, StructureReduction):
             module = _replay(method, module, step, folder)
-    _load_weights(module, folder / "weights.safetensors")
+    _load_weights(module, folder / WEIGHTS)
     return Network(module.eval(), spec, InputPolicy.model_validate(stored["input"]), steps)
 
 

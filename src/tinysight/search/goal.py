@@ -15,7 +15,7 @@ __all__ = ["Goal", "Limits"]
 Objective = Literal["latency", "bytes", "macs"]
 
 TIES: dict[Objective, float] = {"latency": 0.05, "bytes": 0.005, "macs": 0.0}
-"""Relative differences that decide nothing: times repeat no better on a shared machine, files differ by tensor names."""
+"""Relative differences that decide nothing: times do not repeat better, files differ by the names of tensors."""
 
 
 class Limits(Config):

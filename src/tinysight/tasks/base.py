@@ -56,6 +56,10 @@ class Task(ABC):
         """Say in words what is wrong with a target; None where it is valid."""
 
     @abstractmethod
+    def classes_in(self, target: NDArray[Any]) -> set[int]:
+        """Return the class indices that occur in a target."""
+
+    @abstractmethod
     def draw(self, image: NDArray[np.uint8], prediction: NDArray[Any]) -> NDArray[np.uint8]:
         """Draw a prediction over its image, uint8 RGB height x width x 3."""
 

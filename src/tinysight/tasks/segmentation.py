@@ -82,6 +82,10 @@ class Segmentation(Task):
             f"(0 to {len(self.classes) - 1}) and {self.ignore_index} is ignored"
         )
 
+    def classes_in(self, target: NDArray[Any]) -> set[int]:
+        """Every value but the ignored one."""
+        return set(np.unique(target).tolist()) - {self.ignore_index}
+
     def draw(self, image: NDArray[np.uint8], prediction: NDArray[Any]) -> NDArray[np.uint8]:
         """Tint and outline each class over the picture."""
         return overlay(image, prediction, class_colours(len(self.classes)), self.ignore_index)
