@@ -160,6 +160,7 @@ def _floor(job: Job, workshop: Workshop, best: CandidateRecord) -> dict[str, Any
         "split": "val",
         "unit": chosen.unit,
         "units": len(chosen.by_unit()),
+        "caution": chosen.caution,
         "certifiable_drop": certifiable_drop(job.task, reference, chosen, job.goal),
     }
 

@@ -52,6 +52,17 @@ class PerImage:
         """What is drawn in a bootstrap: ``group`` where enough are known, else ``image``."""
         return "group" if FEWEST_GROUPS <= len(set(self.groups)) < len(self.groups) else "image"
 
+    @property
+    def caution(self) -> str:
+        """What to know about the bootstrap's unit; empty where there is nothing."""
+        count = len(set(self.groups))
+        if self.unit == "group" or count == len(self.groups):
+            return ""
+        return (
+            f"The images come from {count} group{'s' if count > 1 else ''} (videos, places), too few to draw from. Images "
+            "of one group are not independent, so the certainty is overstated."
+        )
+
     def by_unit(self) -> NDArray[np.int64]:
         """Sum the statistics over each unit of the bootstrap."""
         if self.unit == "image":

@@ -35,7 +35,7 @@ def write_report(
         task=task,
         goal=goal,
         records=records,
-        columns=[task.metric if name == "mIoU" else name for name in text.COLUMNS],
+        columns=text.titles(task.metric),
         reference=reference,
         best=best,
         headline=headline(reference, best, summary),

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tinysight.report.headline import HeadlineRow
-from tinysight.report.text import COLUMNS, row
+from tinysight.report.text import COLUMNS, row, titles
 from tinysight.runs.records import CandidateRecord
 
 __all__ = ["print_headline", "print_table"]
@@ -34,10 +34,11 @@ def print_table(records: Sequence[CandidateRecord], metric: str, stream: IO[str]
     """Print one line a candidate, then the reason of every verdict that needs one."""
     console = _console(stream)
     shown = [name for name in COLUMNS if console.width >= 120 or name not in WIDE_ONLY]
+    title = dict(zip(COLUMNS, titles(metric), strict=True))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in shown:
         left = name in {"stage", "variant", "verdict"}
-        table.add_column(metric if name == "mIoU" else name, justify="left" if left else "right", no_wrap=True)
+        table.add_column(title[name], justify="left" if left else "right", no_wrap=True)
     for record in records:
         cells = dict(zip(COLUMNS, row(record), strict=True))
         table.add_row(*(cells[name] for name in shown), style=STYLES[record.verdict])

@@ -5,13 +5,13 @@ from __future__ import annotations
 from tinysight.measure.records import Latency, Speedup
 from tinysight.runs.records import CandidateRecord
 
-__all__ = ["COLUMNS", "bytes_text", "count_text", "latency_text", "points_text", "row", "speedup_text"]
+__all__ = ["COLUMNS", "bytes_text", "count_text", "latency_text", "points_text", "row", "speedup_text", "titles"]
 
 COLUMNS = (
     "stage",
     "variant",
     "verdict",
-    "mIoU",
+    "quality",
     "drop",
     "file",
     "ms",
@@ -21,6 +21,11 @@ COLUMNS = (
     "MACs",
     "params",
 )
+
+
+def titles(metric: str) -> tuple[str, ...]:
+    """Return the columns' titles: quality goes by its metric's name."""
+    return tuple(metric if name == "quality" else name for name in COLUMNS)
 
 
 def bytes_text(value: float | None) -> str:
