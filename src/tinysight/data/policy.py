@@ -73,6 +73,18 @@ class InputPolicy(Config):
         Raises:
             UserError: the picture's type or number of channels is not what the network was made for.
         """
+        self.check(picture)
+        if self.normalised_by == "caller":
+            fitted = self.fit(picture.transpose(1, 2, 0).astype(np.float32))
+            return np.ascontiguousarray(fitted.transpose(2, 0, 1))[None]
+        return self.normalise(self.fit(picture))[None]
+
+    def check(self, picture: NDArray[Any]) -> None:
+        """Refuse a picture that ``apply`` cannot take.
+
+        Raises:
+            UserError: its type or number of channels is not what the network was made for.
+        """
         channels = len(self.mean)
         if self.normalised_by == "caller":
             if picture.ndim != 3 or picture.shape[0] != channels or picture.dtype.kind != "f":
@@ -80,14 +92,11 @@ class InputPolicy(Config):
                     f"this network takes float arrays of {channels} channels, normalised by your own code, channels "
                     f"first; got {picture.dtype} {picture.shape}: prepare the input as its training data was"
                 )
-            fitted = self.fit(picture.transpose(1, 2, 0).astype(np.float32))
-            return np.ascontiguousarray(fitted.transpose(2, 0, 1))[None]
-        if picture.ndim != 3 or picture.shape[2] != channels or picture.dtype != np.uint8:
+        elif picture.ndim != 3 or picture.shape[2] != channels or picture.dtype != np.uint8:
             raise UserError(
                 f"this network takes uint8 pictures of {channels} channels (height x width x {channels}); got "
                 f"{picture.dtype} {picture.shape}: convert the picture first"
             )
-        return self.normalise(self.fit(picture))[None]
 
     def restore(self, scores: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
         """Bring class scores (classes, h, w) back to the picture's (height, width), bilinearly, without its padding."""

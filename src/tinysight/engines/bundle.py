@@ -71,7 +71,7 @@ class Bundle(Config):
                     f"{path} has schema {content['schema']}, newer than this tinysight knows: update tinysight"
                 )
             return Bundle.model_validate(content)
-        except (json.JSONDecodeError, UnicodeDecodeError, ValidationError, AttributeError) as error:
+        except (json.JSONDecodeError, UnicodeDecodeError, ValidationError, AttributeError, TypeError) as error:
             raise UserError(
                 f"{path} is broken ({' '.join(str(error).split())[:200]}): export the bundle again"
             ) from error

@@ -97,7 +97,7 @@ def convert_to_ir(onnx_file: Path, artifact: Path, *, keep_float16: bool) -> Non
         model = ov.Core().read_model(str(onnx_file)) if keep_float16 else ov.convert_model(str(onnx_file))
         # save_model compresses to fp16 unless told otherwise: precision is decided by the precision record alone.
         ov.save_model(model, str(artifact / MODEL_IR), compress_to_fp16=False)
-    except RuntimeError as error:
+    except Exception as error:  # an operator it lacks is an exception type of its own, not a RuntimeError
         raise UserError(f"OpenVINO cannot convert {onnx_file}: {_first_line(error)}") from error
 
 

@@ -59,8 +59,8 @@ class PerImage:
         if self.unit == "group" or count == len(self.groups):
             return ""
         return (
-            f"The images come from {count} group{'s' if count > 1 else ''} (videos, places), too few to draw from. Images "
-            "of one group are not independent, so the certainty is overstated."
+            f"The images come from {count} group{'s' if count > 1 else ''} (videos, places), too few to draw from; "
+            "images of one group are not independent, so the certainty is overstated."
         )
 
     def by_unit(self) -> NDArray[np.int64]:

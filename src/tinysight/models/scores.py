@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from tinysight.errors import UserError
 
-__all__ = ["Scores", "select_output"]
+__all__ = ["FixedMode", "Scores", "select_output"]
 
 
 class Scores(nn.Module):
@@ -23,6 +23,20 @@ class Scores(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Map images (batch, channels, height, width) to scores (batch, classes, …)."""
         return select_output(self.network(images), self.output)
+
+
+class FixedMode(nn.Module):
+    """Wraps a module that was exported in one mode: it knows no other, and torch forbids asking it to change."""
+
+    def __init__(self, program: nn.Module) -> None:
+        super().__init__()
+        self.program = program
+        # A program's own train and eval raise; the wrapper's calls must end here.
+        object.__setattr__(program, "train", lambda mode=True: program)
+
+    def forward(self, images: Tensor) -> Any:
+        """Run the program."""
+        return self.program(images)
 
 
 def select_output(result: Any, output: str | int | None) -> Tensor:

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from tinysight.data import InputPolicy
 from tinysight.errors import UserError
 from tinysight.files import read_json, write_atomically, write_json
-from tinysight.models.scores import Scores
-from tinysight.models.spec import ModelSpec
+from tinysight.models.scores import FixedMode, Scores
+from tinysight.models.spec import LIVE, ModelSpec
 from tinysight.reduction.precision.record import PrecisionRecord
 from tinysight.reduction.step import InputReduction, Step, StructureReduction
 from tinysight.reduction.table import METHODS
@@ -97,14 +97,16 @@ def load_network(folder: Path | str, *, into: nn.Module | None = None, trust: bo
     """Rebuild a network: build its spec, replay its structure steps, load its weights.
 
     Args:
-        folder: what ``Network.save`` wrote.
+        folder: what ``Network.save`` wrote; or a ``.pt2`` of ``torch.export``, whose input counts as normalised.
         into: for a checkpoint of a live network, a fresh instance of it, as it was before any reduction; it is copied.
-        trust: allow a builder that is an import path; its code then runs.
+        trust: allow a builder that is an import path, or a ``.pt2`` file; their code then runs.
 
     Raises:
         UserError: files are missing, the builder is not trusted or not given, or the weights do not fit.
     """
     folder = Path(folder)
+    if folder.suffix == ".pt2":
+        return _load_program(folder, trust)
     stored = _read(folder / "spec.json")
     spec = ModelSpec.model_validate(stored["spec"])
     steps = tuple(Step.model_validate(step) for step in _read(folder / "steps.json"))
@@ -119,6 +121,22 @@ def load_network(folder: Path | str, *, into: nn.Module | None = None, trust: bo
             module = _replay(method, module, step, folder)
     _load_weights(module, folder / WEIGHTS)
     return Network(module.eval(), spec, InputPolicy.model_validate(stored["input"]), steps)
+
+
+def _load_program(path: Path, trust: bool) -> Network:
+    if not path.is_file():
+        raise UserError(f"{path} does not exist: give a program written by torch.export.save")
+    if not trust:
+        raise UserError(
+            f"{path} is a torch.export program: loading it unpickles what its maker stored and runs the operators it "
+            "names; pass trust=True if you know where it comes from"
+        )
+    program = torch.export.load(path)
+    _, channels, height, width = program.example_inputs[0][0].shape
+    policy = InputPolicy(
+        height=height, width=width, mean=(0.0,) * channels, std=(1.0,) * channels, normalised_by="caller"
+    )
+    return Network(FixedMode(program.module()), ModelSpec(builder=LIVE, args={"class": path.name}), policy)
 
 
 def _replay(method: type[StructureReduction], module: nn.Module, step: Step, folder: Path) -> nn.Module:

@@ -79,6 +79,7 @@ class Batches:
     def _image(self, image: NDArray[Any]) -> Tensor:
         if self._policy.normalised_by == "caller":
             return torch.from_numpy(self._policy.apply(image)[0])
+        self._policy.check(image)
         return torch.from_numpy(np.ascontiguousarray(self._policy.fit(image).transpose(2, 0, 1)))
 
     def _target(self, target: NDArray[Any]) -> Tensor:

@@ -56,7 +56,7 @@ def fit(
     epoch).
 
     Raises:
-        UserError: the loss became infinite or not a number, or the output does not fit the targets.
+        UserError: the loss became infinite or not a number, the output does not fit the targets, or all is frozen.
     """
     network.to(device)
     if hasattr(loss, "to"):
@@ -90,6 +90,8 @@ def choose_device(device: str) -> str:
 
 def _start(network: nn.Module, settings: Training, steps: int) -> _State:
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    if not trained:
+        raise UserError("the network has no weights to train: set requires_grad on those that may change")
     optimizer: torch.optim.Optimizer
     if settings.optimizer == "adamw":
         optimizer = torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay)
@@ -137,7 +139,7 @@ def _epoch(state: _State, batches: Batches, loss: Loss, settings: Training, devi
 def _refuse_divergence(value: Tensor, epoch: int, step: int, settings: Training) -> None:
     if not torch.isfinite(value):
         raise UserError(
-            f"training diverged: the loss is {float(value)} at epoch {epoch + 1}, step {step + 1}: "
+            f"training diverged: the loss is {float(value.detach())} at epoch {epoch + 1}, step {step + 1}: "
             f"lower the learning_rate (now {settings.learning_rate:g}), or look for broken images with "
             "'tinysight data check'"
         )

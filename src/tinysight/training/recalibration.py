@@ -29,7 +29,9 @@ def recalibrate(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *,
         norm.train()
     with torch.no_grad():
         for images, _ in batches:
-            network(images.to(device))
+            # Batch norm needs two values a channel even at 1 x 1 pixels.
+            shown = images if len(images) > 1 else torch.cat([images, images])
+            network(shown.to(device))
             tick(len(images))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
