@@ -88,7 +88,7 @@ def measure(
 @app.command()
 def predict(
     bundle: Annotated[Path, typer.Argument(help="A bundle.")],
-    photos: Annotated[str, typer.Argument(help="A photo, a folder or a glob.", metavar="IMAGE|FOLDER|GLOB")],
+    photos: Annotated[list[str], typer.Argument(help="Photos, folders or globs.", metavar="IMAGE|FOLDER|GLOB")],
     engine: EngineName = "openvino",
     threads: Threads = None,
     out: Out = None,

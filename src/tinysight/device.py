@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def measure_bundle(bundle: Path, data: Path, split: str, engine: str, threads: i
     return (folder / "measurement.json").resolve()
 
 
-def predict_photos(bundle: Path, photos: str, engine: str, threads: int | None, out: Path | None) -> Path:
+def predict_photos(bundle: Path, photos: Sequence[str], engine: str, threads: int | None, out: Path | None) -> Path:
     """Write a mask (class indices, PNG) and an overlay for every photo; returns the folder.
 
     Raises:
@@ -105,26 +106,30 @@ def _data(data: Path) -> tuple[Dataset, Reader | Path]:
     return open_data(data), data
 
 
-def _photos(photos: str, bundle: Bundle) -> list[Path]:
-    path = Path(photos)
+def _photos(photos: Sequence[str], bundle: Bundle) -> list[Path]:
     suffixes = {".npy"} if bundle.input.normalised_by == "caller" else IMAGE_SUFFIXES
-    if path.is_dir():
-        found = sorted(path.glob("*.npy")) if suffixes == {".npy"} else find_images(path)
-    else:
-        found = [path] if path.is_file() else sorted(Path(name) for name in glob.glob(photos, recursive=True))
+    found = [file for pattern in photos for file in _matches(pattern, suffixes)]
     strangers = [file for file in found if file.suffix.lower() not in suffixes]
     if strangers:
         raise UserError(
             f"{strangers[0]} is not a {' or '.join(sorted(suffixes))} file, which is what this bundle takes"
         )
-    if not found:
-        raise UserError(f"'{photos}' matches no photo: give an image, a folder or a glob such as 'photos/*.jpg'")
     stems = [file.stem for file in found]
     if len(set(stems)) < len(stems):
         double = next(stem for stem in stems if stems.count(stem) > 1)
         raise UserError(
             f"several photos are called '{double}', and their masks would overwrite each other: predict in parts"
         )
+    return found
+
+
+def _matches(pattern: str, suffixes: Collection[str]) -> list[Path]:
+    path = Path(pattern)
+    if path.is_dir():
+        return sorted(path.glob("*.npy")) if ".npy" in suffixes else find_images(path)
+    found = [path] if path.is_file() else sorted(Path(name) for name in glob.glob(pattern, recursive=True))
+    if not found:
+        raise UserError(f"'{pattern}' matches no photo: give an image, a folder or a glob such as 'photos/*.jpg'")
     return found
 
 

@@ -21,7 +21,7 @@ from tinysight.report.page import write_report
 from tinysight.runs.environment import environment
 from tinysight.runs.folder import RunFolder
 from tinysight.runs.records import CandidateRecord
-from tinysight.search.choice import finalists
+from tinysight.search.choice import choose, finalists
 from tinysight.search.floor import certifiable_drop, compare, judge
 from tinysight.search.walk import walk
 from tinysight.ship import ship
@@ -86,7 +86,7 @@ def decide(
         )
         for record in final
     ]
-    best = job.goal.best_of(timed)
+    best = choose(timed, job.goal)
     for record in timed:
         chosen = record.id == best.id and record.verdict != "reference"
         folder.show(record.with_(verdict="best") if chosen else record)

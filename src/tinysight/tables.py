@@ -6,11 +6,11 @@ import platform
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 
-from rich.console import Console
 from rich.table import Table
 
 from tinysight.engines.hardware import processor
 from tinysight.errors import unknown_name
+from tinysight.report.terminal import plain_console
 from tinysight.runs.environment import versions
 
 __all__ = ["print_doctor", "print_rows"]
@@ -28,7 +28,7 @@ def print_rows(what: str) -> None:
     table = Table(*columns, box=None, header_style="bold", pad_edge=False)
     for row in rows():
         table.add_row(*row)
-    Console().print(table)
+    plain_console().print(table)
 
 
 def _models() -> Iterable[tuple[str, ...]]:
@@ -64,7 +64,7 @@ def _engines() -> Iterable[tuple[str, ...]]:
 def _summary(documented: type) -> str:
     """The first sentence of a class's docstring."""
     text = " ".join((documented.__doc__ or "").split())
-    return text.split(". ")[0].rstrip(".") + "."
+    return text.replace("``", "").split(". ")[0].rstrip(".") + "."
 
 
 _TABLES: dict[str, tuple[tuple[str, ...], Callable[[], Iterable[tuple[str, ...]]]]] = {
@@ -77,12 +77,12 @@ _TABLES: dict[str, tuple[tuple[str, ...], Callable[[], Iterable[tuple[str, ...]]
 
 def print_doctor() -> None:
     """Print versions and processor features, each with its meaning."""
-    cpu = processor()
+    cpu, found = processor(), versions()
     quota = "no limit" if cpu.quota_cores is None else f"{cpu.quota_cores:g}"
     lines = [
         ("Python", platform.python_version(), "3.11 or newer is needed"),
-        *[(name, version, "") for name, version in versions().items()],
-        ("torch", "present" if find_spec("torch") else "absent", _torch_means()),
+        *[(name, version, _torch_means() if name == "torch" else "") for name, version in found.items()],
+        *([] if "torch" in found else [("torch", "absent", _torch_means())]),
         ("processor", cpu.name, ""),
         (
             "cores",
@@ -106,7 +106,7 @@ def print_doctor() -> None:
     table = Table("what", "found", "what it means here", box=None, header_style="bold", pad_edge=False)
     for line in lines:
         table.add_row(*line)
-    Console().print(table)
+    plain_console().print(table)
 
 
 def _torch_means() -> str:

@@ -92,7 +92,7 @@ class Workshop:
             seed=self._job.seed,
             verdict="reference",
             drop=NO_DROP,
-            **self._fields(network, measured, own),
+            **self._fields(self.reference_id, network, measured, own),
             seconds=time.monotonic() - started,
         )
         self._folder.keep(record)
@@ -158,7 +158,7 @@ class Workshop:
         artifact = self._folder.artifact(record.id)
         make_artifact(network, self._job.task, artifact, float_export)
         measured = self._bench.measure(artifact, "val", artifact / PER_IMAGE, self.timers())
-        fields = self._fields(network, measured, measured.speedups[self.reference_id])
+        fields = self._fields(record.id, network, measured, measured.speedups[self.reference_id])
         return self._judged(record.with_(**fields))
 
     def _judged(self, record: CandidateRecord) -> CandidateRecord:
@@ -188,7 +188,7 @@ class Workshop:
             verdict="not_run",
         )
 
-    def _fields(self, network: Network, measured: Measured, versus_reference: Speedup) -> dict[str, Any]:
+    def _fields(self, identity: str, network: Network, measured: Measured, versus: Speedup) -> dict[str, Any]:
         """Return what was measured, as fields of a record."""
         total, used, nonzero = parameter_counts(network.scores, network.example())
         return {
@@ -201,10 +201,11 @@ class Workshop:
             "macs": count_macs(network.scores, network.example()),
             "latency_ms": measured.latency_ms,
             "e2e_ms": measured.e2e_ms,
-            "speedup": versus_reference,
+            "speedup": versus,
             "speedup_eager": measured.speedups[EAGER],
             "peak_rss_mb": measured.peak_rss_mb,
             "precision": measured.precision,
+            "artifact": self._folder.artifact(identity).relative_to(self._folder.path).as_posix(),
         }
 
     def _context(self, parent: CandidateRecord, record: CandidateRecord) -> Context:

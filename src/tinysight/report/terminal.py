@@ -12,7 +12,7 @@ from tinysight.report.headline import HeadlineRow
 from tinysight.report.text import COLUMNS, row, titles
 from tinysight.runs.records import CandidateRecord
 
-__all__ = ["print_headline", "print_table"]
+__all__ = ["plain_console", "print_headline", "print_table"]
 
 STYLES = {
     "reference": "bold",
@@ -32,7 +32,7 @@ WIDE_ONLY = {"end to end", "MACs", "params"}
 
 def print_table(records: Sequence[CandidateRecord], metric: str, stream: IO[str] | None = None) -> None:
     """Print one line a candidate, then the reason of every verdict that needs one."""
-    console = _console(stream)
+    console = plain_console(stream)
     shown = [name for name in COLUMNS if console.width >= 120 or name not in WIDE_ONLY]
     title = dict(zip(COLUMNS, titles(metric), strict=True))
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -54,13 +54,14 @@ def print_headline(rows: Sequence[HeadlineRow], stream: IO[str] | None = None) -
     table = Table("", "reference", "reduced", "change", box=None, pad_edge=False, header_style="bold")
     for row_ in rows:
         table.add_row(*row_)
-    console = _console(stream)
+    console = plain_console(stream)
     console.print()
     console.print(table)
 
 
-def _console(stream: IO[str] | None) -> Console:
+def plain_console(stream: IO[str] | None = None) -> Console:
+    """Return a console as wide as the terminal, or wide enough for the tables where there is none."""
     console = Console(file=stream)
     if not console.is_terminal:
-        console.width = 150  # a log has no width of its own; 80 columns would cut the table
+        console.width = 150
     return console

@@ -35,11 +35,15 @@ class RunFolder:
         self.path = path.absolute()
         self._make()
         self._lock = self._take_lock()
-        self.continued = (self.path / PLAN).is_file()
-        if self.continued:
-            self._compare(plan, update)
-        write_json(self.path / PLAN, dict(plan))
         self._table: dict[str, CandidateRecord] = {}
+        self.continued = (self.path / PLAN).is_file()
+        try:
+            if self.continued:
+                self._compare(plan, update)
+            write_json(self.path / PLAN, dict(plan))
+        except BaseException:
+            self.close()
+            raise
 
     def _make(self) -> None:
         try:
@@ -58,6 +62,7 @@ class RunFolder:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            handle.close()
             raise UserError(
                 f"another process is working in {self.path}: wait for it, or give this run another --out"
             ) from None

@@ -1,4 +1,4 @@
-"""The finalists, which are timed again in turn before the choice."""
+"""The finalists, which are timed again in turn, and the choice among them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tinysight.runs.records import CandidateRecord
 from tinysight.search.goal import Goal
 
-__all__ = ["finalists"]
+__all__ = ["choose", "finalists"]
 
 FINALISTS = 10
 
@@ -17,3 +17,9 @@ def finalists(records: Sequence[CandidateRecord], goal: Goal) -> list[CandidateR
     reference = [record for record in records if record.verdict == "reference"]
     acceptable = [record for record in records if record.verdict == "acceptable"]
     return reference + sorted(acceptable, key=goal.cost)[:FINALISTS]
+
+
+def choose(records: Sequence[CandidateRecord], goal: Goal) -> CandidateRecord:
+    """Return the cheapest finalist; a reference beyond the goal's limits only where nothing else is left."""
+    within = [record for record in records if not goal.broken_limits(record)]
+    return goal.best_of(within or records)
