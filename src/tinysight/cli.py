@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from tinysight.errors import UserError
 
 __all__ = ["app", "main"]
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="tinysight",
@@ -140,22 +142,22 @@ def doctor() -> None:
 def main() -> None:
     """Run the command line; mistakes end in one message and exit code 2, an interruption in 130."""
     try:
-        app(standalone_mode=False)
+        # Without standalone mode typer returns the code to end with, also of an interruption, instead of raising.
+        code = app(prog_name="tinysight", standalone_mode=False)
     except UserError as error:
         _stop(str(error))
-    except typer.Exit as stop:
-        sys.exit(stop.exit_code)
     except typer.Abort:
-        sys.exit(130)
-    except KeyboardInterrupt:
-        print("\nstopped: nothing finished is lost, and the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+        code = INTERRUPTED
     except OSError as error:
         _stop(_system_message(error))
     except Exception as error:
         if not hasattr(error, "format_message"):  # click's own complaints about the command line have it
             raise
         _stop(f"{error.format_message()}; see 'tinysight --help'")
+    if code == INTERRUPTED:
+        print("\nstopped: nothing finished is lost, and the same command goes on from here", file=sys.stderr)
+    if code:
+        sys.exit(code)
 
 
 def _reduce(recipe: Any, out: Path | None, update: bool) -> None:
@@ -195,7 +197,7 @@ def _system_message(error: OSError) -> str:
     return f"{what[0].lower()}{what[1:]}{where}: {advice.get(error.errno or 0, 'check the path')}"
 
 
-def _stop(message: str) -> None:
+def _stop(message: str) -> NoReturn:
     print(f"tinysight: {message}", file=sys.stderr)
     sys.stdout.flush()
     sys.exit(2)

@@ -15,9 +15,10 @@ from tinysight.data.images import IMAGE_SUFFIXES, find_images, read_image, write
 from tinysight.data.readers import Reader
 from tinysight.data.source import open_data, save_data
 from tinysight.data.splits import hold_out
+from tinysight.engines import ENGINES
 from tinysight.engines.bundle import Bundle, compile_bundle
 from tinysight.engines.hardware import processor
-from tinysight.errors import UserError
+from tinysight.errors import UserError, unknown_name
 from tinysight.files import write_json
 from tinysight.measure.candidate import Bench, Measured
 from tinysight.measure.quality import predict_one
@@ -35,6 +36,8 @@ def measure_bundle(bundle: Path, data: Path, split: str, engine: str, threads: i
         UserError: not a bundle, no such split or engine, or data whose classes are not the bundle's.
     """
     described = Bundle.open(bundle)
+    if engine not in ENGINES:
+        raise unknown_name("engine", engine, ENGINES)
     dataset, source = _data(data)
     if dataset.classes != described.classes:
         raise UserError(

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-from collections.abc import Callable
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["read_json", "write_atomically", "write_json", "write_text"]
+__all__ = ["draft_of", "naming_a_full_disk", "read_json", "sweep_drafts", "write_atomically", "write_json", "write_text"]
+
+FULL_BELOW_BYTES = 1 << 20
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -17,15 +23,44 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     A kill at any moment leaves the old file or the new one, never a part.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays last: some writers choose their format by it.
-    draft = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    draft = draft_of(path)
     try:
-        write(draft)
+        with naming_a_full_disk(draft):
+            write(draft)
         with draft.open("rb") as handle:
             os.fsync(handle.fileno())
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def draft_of(path: Path) -> Path:
+    """Return the hidden neighbour that becomes ``path`` once it is whole."""
+    # The suffix stays last: some writers choose their format by it.
+    return path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+
+
+def sweep_drafts(folder: Path) -> None:
+    """Remove what killed processes left half-written anywhere under ``folder``."""
+    for path in list(folder.rglob(".*")):
+        if re.fullmatch(r"\..+\.\d+(\.\w+)?", path.name):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming_a_full_disk(path: Path) -> Iterator[None]:
+    """Turn whatever a library raises while it writes ``path`` into an OSError where the disk is full.
+
+    torch, safetensors and OpenVINO report it in words of their own; the file system says it plainly.
+    """
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        if shutil.disk_usage(path.parent).free < FULL_BELOW_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
 
 
 def write_text(path: Path, text: str) -> None:

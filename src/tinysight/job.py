@@ -21,6 +21,7 @@ from tinysight.errors import UserError
 from tinysight.progress import Progress
 from tinysight.recipe import Recipe
 from tinysight.reduction.network import WEIGHTS, Network, load_network
+from tinysight.reduction.verify import run
 from tinysight.search.goal import Goal
 from tinysight.search.walk import Stage
 from tinysight.tasks import TASKS, Task
@@ -138,11 +139,30 @@ def reference_of(
     return network
 
 
+def refuse_wrong_output(network: Network, task: Task) -> None:
+    """Run the network once.
+
+    Raises:
+        UserError: it does not run at its input size, or its output does not fit the task.
+    """
+    size = f"{network.input.height}x{network.input.width}"
+    try:
+        shape = run(network.scores, network.example()).shape
+    except UserError:
+        raise
+    except Exception as error:  # whatever a network raises for a size it was not made for
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"the network does not run on an input of {size} ({reason}): choose another input") from error
+    if reason := task.refuse_output(shape):
+        raise UserError(f"{reason}: check the network's number of classes, or choose its output with output=…")
+
+
 def fit_reference(
     network: Network, task: Task, train: Sequence[Sample], settings: Training, device: str, seed: int, folder: Path,
     progress: Progress,
 ) -> None:  # fmt: skip
-    """Train ``network`` in place on labels alone."""
+    """Train ``network`` in place on labels alone, once it is known that its output fits them."""
+    refuse_wrong_output(network, task)
     batches = Batches(train, network.input, task, augment=settings.augment)
     loss = task_loss(settings.loss, task)
     fit(network.scores, batches, loss, settings, device=device, seed=seed, folder=folder, progress=progress)

@@ -26,6 +26,7 @@ from tinysight.pipeline import Result, run
 from tinysight.progress import Progress
 from tinysight.recipe import parse_stages
 from tinysight.reduction.network import Network
+from tinysight.reduction.verify import run as run_once
 from tinysight.runs.folder import RunFolder, next_free
 from tinysight.search.goal import Goal
 from tinysight.tasks import TASKS, Task
@@ -158,11 +159,19 @@ def _policy_of(sample: Sample) -> InputPolicy:
 
 
 def _class_names(network: Network, classes: Sequence[str] | None) -> tuple[str, ...]:
-    if classes:
-        return tuple(classes)
-    from tinysight.reduction.verify import run as run_once
-
-    return tuple(f"class {number}" for number in range(run_once(network.scores, network.example()).shape[1]))
+    """Return the given names, or numbered ones for the planes of the scores, after trying that the network runs."""
+    try:
+        shape = run_once(network.scores, network.example()).shape
+    except UserError:
+        raise
+    except Exception as error:  # whatever a network raises for images it was not made for
+        size = " x ".join(str(edge) for edge in network.input.shape[1:])
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"the network does not take images of {size}: {reason}: give its own size and channels with input=…"
+        ) from error
+    count = shape[1] if len(shape) > 1 else 1
+    return tuple(classes) if classes else tuple(f"class {number}" for number in range(count))
 
 
 def _weights_digest(model: nn.Module) -> str:

@@ -103,6 +103,8 @@ def parse_stages(content: Any, problems: list[str]) -> tuple[Stage, ...]:
             problems += [_unknown_key(f"{where}.{key}", key, ["name", "variants"]) for key in strangers]
             listed = entry["variants"] if isinstance(entry["variants"], list) else [entry["variants"]]
             variants = [_variant(item, f"{where}.variants.{i}", problems) for i, item in enumerate(listed)]
+            if not listed:
+                problems.append(f"{where}.variants: is empty, name at least one method, or take the stage out")
             name = str(entry.get("name", where))
         else:
             variants = [_variant(entry, where, problems)]
@@ -117,12 +119,12 @@ def _parse(content: dict[str, Any], base: Path, problems: list[str]) -> Recipe |
     content = dict(content)
     values: dict[str, Any] = {}
     data = content.pop("data", None)
-    values["data"] = _section(lambda: _reader(data, base, problems), "data", problems)
+    values["data"] = _reader(data, base, problems)
     if "stages" in content:
         values["stages"] = parse_stages(content.pop("stages"), problems)
     if isinstance(content.get("model"), dict) and content["model"].get("checkpoint"):
         content["model"] = content["model"] | {
-            "checkpoint": _path(content["model"]["checkpoint"], base, "model", problems)
+            "checkpoint": _path(content["model"]["checkpoint"], base, "model.checkpoint", problems)
         }
     _check_name(content.get("task", "segmentation"), "task", TASKS, problems)
     engine = content.get("engine")
@@ -134,19 +136,17 @@ def _parse(content: dict[str, Any], base: Path, problems: list[str]) -> Recipe |
         recipe = Recipe.model_validate(content | values)
     except ValidationError as error:
         # What is wrong with the data section has been said above, in its own schema's words.
-        problems.extend(line for line in _describe(error, "") if not line.startswith("data:"))
+        problems.extend(line for line in _describe(error, "", Recipe) if not line.startswith("data:"))
         return None
     return None if problems else recipe
 
 
-def _section(build: Any, prefix: str, problems: list[str]) -> Any:
+def _checked(model: type[BaseModel], settings: Any, where: str, problems: list[str]) -> Any:
     try:
-        return build()
+        return model.model_validate(settings)
     except ValidationError as error:
-        problems.extend(_describe(error, prefix))
-    except UserError as error:
-        problems.append(f"{prefix}: {error}" if prefix else str(error))
-    return None
+        problems.extend(_describe(error, where, model))
+        return None
 
 
 def _reader(settings: Any, base: Path, problems: list[str]) -> Reader | None:
@@ -157,16 +157,18 @@ def _reader(settings: Any, base: Path, problems: list[str]) -> Reader | None:
         problems.append(f"data.reader: missing; choose one of: {', '.join(sorted(READERS))}")
         return None
     if settings["reader"] not in READERS:
-        raise unknown_name("reader", str(settings["reader"]), READERS)
+        problems.append(f"data: {unknown_name('reader', str(settings['reader']), READERS)}")
+        return None
     if "path" in settings:
-        settings = settings | {"path": _path(settings["path"], base, "data", problems)}
-    return READERS[settings["reader"]].model_validate(settings)
+        settings = settings | {"path": _path(settings["path"], base, "data.path", problems)}
+    built: Reader | None = _checked(READERS[settings["reader"]], settings, "data", problems)
+    return built
 
 
 def _path(value: Any, base: Path, where: str, problems: list[str]) -> Path:
     expanded = os.path.expanduser(os.path.expandvars(str(value)))
     if missing := re.search(r"\$\{?(\w+)", expanded):
-        problems.append(f"{where}.path: the environment variable {missing[1]} is not set: export it, or write the path")
+        problems.append(f"{where}: the environment variable {missing[1]} is not set: export it, or write the path")
     return (base / expanded).absolute()
 
 
@@ -182,9 +184,7 @@ def _variant(entry: Any, where: str, problems: list[str]) -> Reduction | None:
     if name not in METHODS:
         problems.append(f"{where}: {unknown_name('method', str(name), METHODS)}")
         return None
-    built: Reduction | None = _section(
-        lambda: METHODS[name].model_validate(settings or {}), f"{where}.{name}", problems
-    )
+    built: Reduction | None = _checked(METHODS[name], settings or {}, f"{where}.{name}", problems)
     return built
 
 
@@ -234,25 +234,21 @@ def _check_name(name: Any, where: str, table: Mapping[str, Any], problems: list[
         problems.append(f"{where}: {unknown_name(where, str(name), table)}")
 
 
-def _describe(error: ValidationError, prefix: str) -> Iterator[str]:
+def _describe(error: ValidationError, prefix: str, model: type[BaseModel]) -> Iterator[str]:
     """Turn pydantic's findings into lines 'key: what is wrong', with the nearest valid key for an unknown one."""
-    model = Recipe
     for problem in error.errors():
         place = [str(part) for part in problem["loc"]]
         where = ".".join(([prefix] if prefix else []) + place)
         if problem["type"] == "extra_forbidden":
-            yield _unknown_key(where, place[-1], _valid_keys(model, place[:-1], prefix))
+            yield _unknown_key(where, place[-1], _valid_keys(model, place[:-1]))
         else:
             message = problem["msg"].removeprefix("Value error, ")
             shown = "" if problem["type"] == "missing" else f" (got {problem['input']!r})"
             yield f"{where}: {message[0].lower()}{message[1:]}{shown}"
 
 
-def _valid_keys(model: type[BaseModel], place: Sequence[str], prefix: str) -> list[str]:
-    if prefix:
-        owner: Any = METHODS.get(prefix.rpartition(".")[2])
-        tables = [owner] if owner else list(READERS.values())
-        return [key for table in tables for key in table.model_fields]
+def _valid_keys(model: type[BaseModel], place: Sequence[str]) -> list[str]:
+    """Follow ``place`` into the sections of ``model`` and return the keys that are valid there."""
     current: Any = model
     for part in place:
         annotation = current.model_fields[part].annotation

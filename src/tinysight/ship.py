@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from torch import nn
 
 from tinysight.data.source import open_data
 from tinysight.engines import ENGINES
-from tinysight.engines.bundle import Bundle
+from tinysight.engines.bundle import DESCRIPTION, Bundle
 from tinysight.errors import UserError
 from tinysight.files import write_text
 from tinysight.models.spec import LIVE
@@ -62,9 +61,11 @@ def ship(
     Raises:
         UserError: ``out`` holds something that is not a bundle.
     """
-    if out.exists() and any(out.iterdir()) and not (out / "bundle.json").is_file():
+    # Inside out, because out may be the only folder that may be written; left by a killed call, it marks out as ours.
+    draft = out / ".draft"
+    if out.exists() and any(out.iterdir()) and not (out / DESCRIPTION).is_file() and not draft.is_dir():
         raise UserError(f"--out {out} holds files that are not a bundle: give a new or empty folder")
-    if (out / "bundle.json").is_file() and Bundle.open(out).measurement == record.line():
+    if (out / DESCRIPTION).is_file() and Bundle.open(out).measurement == record.line():
         return  # shipped already, by a call that was interrupted later or by the same command before
     artifact = run / "candidates" / record.id
     bundle = Bundle.open(artifact)
@@ -78,12 +79,17 @@ def ship(
     complete = bundle.model_copy(
         update={"measurement": record.line(), "agreement": proof, "versions": versions(), "licences": LICENCES}
     )
-    draft = out.with_name(f".{out.name}.{os.getpid()}")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
+    draft.mkdir(parents=True, exist_ok=True)
     for file in {path for engine in ENGINES.values() for path in engine.files(artifact)}:
         shutil.copyfile(file, draft / file.name)
     complete.save(draft)
     write_text(draft / "README.md", model_card(complete, record))
-    shutil.rmtree(out, ignore_errors=True)
-    draft.replace(out)
+    _publish(draft, out)
+
+
+def _publish(draft: Path, out: Path) -> None:
+    """Move a whole bundle into place; its description goes first and comes last, so no mixture passes for a bundle."""
+    (out / DESCRIPTION).unlink(missing_ok=True)
+    for file in sorted(draft.iterdir(), key=lambda file: file.name == DESCRIPTION):
+        file.replace(out / file.name)
+    draft.rmdir()

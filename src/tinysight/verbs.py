@@ -9,7 +9,7 @@ from tinysight.data.memory import in_memory
 from tinysight.data.splits import hold_out
 from tinysight.engines.hardware import processor
 from tinysight.errors import UserError
-from tinysight.job import job_from_recipe, reference_of
+from tinysight.job import job_from_recipe, reference_of, refuse_one_class
 from tinysight.pipeline import Result, run
 from tinysight.progress import Progress
 from tinysight.recipe import Recipe
@@ -54,10 +54,10 @@ def train_recipe(recipe: Recipe, *, out: Path | None = None, progress: Progress 
     with folder:
         dataset = hold_out(recipe.data.read(), recipe.test_fraction)
         task = TASKS[recipe.task](dataset.classes, dataset.ignore_index)
+        train = in_memory(dataset.split("train"))
+        refuse_one_class(train, task)
         scratch = folder.path / "training"
-        network = reference_of(
-            recipe, task, in_memory(dataset.split("train")), dataset.digest(), scratch, progress or Progress()
-        )
+        network = reference_of(recipe, task, train, dataset.digest(), scratch, progress or Progress())
         network.save(folder.path / "network")
     return folder.path / "network", network
 

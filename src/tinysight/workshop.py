@@ -16,7 +16,7 @@ from tinysight.engines.base import MODEL_ONNX
 from tinysight.engines.bundle import Bundle
 from tinysight.engines.torch import Eager
 from tinysight.errors import UserError
-from tinysight.job import Job
+from tinysight.job import Job, refuse_wrong_output
 from tinysight.measure.candidate import Bench, Measured, Timer
 from tinysight.measure.compute import count_macs
 from tinysight.measure.latency import time_calls
@@ -28,7 +28,6 @@ from tinysight.progress import Progress
 from tinysight.reduction.artifact import CHECKPOINT, make_artifact
 from tinysight.reduction.network import Network, load_network
 from tinysight.reduction.step import Context, NotApplicable, Reduction
-from tinysight.reduction.verify import run
 from tinysight.runs.folder import RunFolder
 from tinysight.runs.records import CandidateRecord, Drop
 from tinysight.search.floor import compare, judge
@@ -78,7 +77,7 @@ class Workshop:
         started = time.monotonic()
         # Trainings are kept apart from measurements: another engine needs the same weights.
         network = self._job.make_reference(self._folder.path / "training", self._progress)
-        self._refuse_wrong_output(network)
+        refuse_wrong_output(network, self._job.task)
         artifact = self._folder.artifact(self.reference_id)
         make_artifact(network, self._job.task, artifact, None)
         measured = self._bench.measure(artifact, "val", artifact / PER_IMAGE, {EAGER: self._eager_timer(network)})
@@ -250,9 +249,3 @@ class Workshop:
                 torch.set_num_threads(before)
 
         return timer
-
-    def _refuse_wrong_output(self, network: Network) -> None:
-        """Say what is wrong with the reference's output before it is exported."""
-        shape = run(network.scores, network.example()).shape
-        if reason := self._job.task.refuse_output(shape):
-            raise UserError(f"{reason}: check the network's number of classes, or choose its output with output=…")

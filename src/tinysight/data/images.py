@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tinysight.errors import UserError
+from tinysight.files import write_atomically
 
 __all__ = ["IMAGE_SUFFIXES", "find_images", "images_by_stem", "read_image", "read_mask", "write_png"]
 
@@ -82,7 +83,7 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
 
 def write_png(path: Path, picture: NDArray[Any]) -> None:
     """Write a uint8 picture (height x width, or height x width x 3 RGB) as PNG."""
-    Image.fromarray(picture).save(path, format="PNG")
+    write_atomically(path, lambda draft: Image.fromarray(picture).save(draft, format="PNG"))
 
 
 def _as_rgb(picture: Image.Image) -> Image.Image:

@@ -80,4 +80,11 @@ def to_target(target: Any) -> NDArray[Any]:
         array = array[0]
     if array.dtype.kind not in "iub":
         raise UserError(f"a target of the data set is {array.dtype} {array.shape}: give class numbers as whole numbers")
-    return array.astype(np.uint8) if array.ndim else array.astype(np.int64)
+    if not array.ndim:
+        return array.astype(np.int64)
+    if outside := [int(label) for label in (array.min(initial=0), array.max(initial=0)) if not 0 <= label <= 255]:
+        raise UserError(
+            f"a target of the data set holds the label {outside[0]}: masks hold class numbers from 0 to 255; give "
+            "pixels that count nowhere the value of ignore_index, 255 unless set otherwise"
+        )
+    return array.astype(np.uint8)

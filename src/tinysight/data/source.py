@@ -38,9 +38,14 @@ def open_data(path: Path) -> Dataset:
     """Open what ``save_data`` described.
 
     Raises:
-        UserError: the file is missing, or the data it describes is gone.
+        UserError: the file is missing or broken, or the data it describes is gone.
     """
     if not path.is_file():
         raise UserError(f"{path} does not exist: give the data.json of a run, or a recipe")
-    stored = read_json(path)
-    return reader_of(stored["reader"]).read().arranged(stored["splits"])
+    try:
+        stored = read_json(path)
+        reader, splits = reader_of(stored["reader"]), dict(stored["splits"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # not JSON, or JSON of something else
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{path} describes no data ({reason}): give the data.json of a run, or a recipe") from error
+    return reader.read().arranged(splits)

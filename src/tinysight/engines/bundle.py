@@ -15,7 +15,7 @@ from tinysight.errors import UserError, unknown_name
 from tinysight.files import read_json, write_json
 from tinysight.tasks import TASKS, Task
 
-__all__ = ["Bundle", "compile_bundle"]
+__all__ = ["DESCRIPTION", "Bundle", "compile_bundle"]
 
 SCHEMA = 1
 DESCRIPTION = "bundle.json"

@@ -15,14 +15,17 @@ __all__ = ["Eager"]
 
 
 class Eager(Compiled):
-    """A module run as its user would run it: float32, inference mode, the given number of threads."""
+    """A module run as its user would run it: float32, without gradients, the given number of threads.
+
+    Not in inference mode: a network that keeps tensors from its first run could not be trained afterwards.
+    """
 
     def __init__(self, scores: nn.Module, *, threads: int) -> None:
         torch.set_num_threads(threads)
         self._scores = scores.eval()
 
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        with torch.inference_mode():
+        with torch.no_grad():
             return np.asarray(self._scores(torch.from_numpy(images)).numpy(), np.float32)
 
     def executed(self) -> dict[str, Any]:

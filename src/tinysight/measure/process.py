@@ -42,6 +42,7 @@ class MeasuringProcess:
 
         Raises:
             UserError: the process answers with an error, or died.
+            OSError: the operating system refused it something, such as room on the disk.
         """
         to, back = self._pipes()
         try:
@@ -55,6 +56,8 @@ class MeasuringProcess:
                 return dict(answer["ok"])
             if "error" in answer:
                 raise UserError(answer["error"])
+            if "os_error" in answer:
+                raise OSError(*answer["os_error"])
             if tick:
                 tick(answer["tick"])
         raise self._died()

@@ -83,6 +83,8 @@ def serve() -> None:
                 _answer({"ok": getattr(bench, ask)(**question)})
         except UserError as error:
             _answer({"error": str(error)})
+        except OSError as error:  # a full disk is no fault of the network: it must end the run, not the candidate
+            _answer({"os_error": [error.errno, error.strerror, error.filename]})
 
 
 _channel: Any = None

@@ -11,7 +11,7 @@ from tinysight.engines.base import MODEL_ONNX
 from tinysight.engines.bundle import Bundle
 from tinysight.engines.export import export_onnx
 from tinysight.engines.openvino import convert_to_ir
-from tinysight.files import write_atomically
+from tinysight.files import draft_of, naming_a_full_disk, write_atomically
 from tinysight.reduction.network import Network
 from tinysight.reduction.precision.writer import write
 from tinysight.tasks import Task
@@ -27,15 +27,16 @@ def make_artifact(network: Network, task: Task, folder: Path, float_export: Path
     Args:
         network: what to export.
         task: its task.
-        folder: made anew; nothing of an interrupted attempt is kept.
+        folder: appears whole, once everything is in it; nothing of an earlier attempt is kept.
         float_export: the clean float ONNX file of ``network.float_part`` where it exists already.
 
     Raises:
         UserError: the network cannot be exported or converted.
     """
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    target = folder / MODEL_ONNX
+    draft = draft_of(folder)
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    target = draft / MODEL_ONNX
     if float_export is None:
         export_onnx(network.scores, network.example(), target)
         float_export = target
@@ -45,9 +46,12 @@ def make_artifact(network: Network, task: Task, folder: Path, float_export: Path
         write_atomically(target, lambda draft: onnx.save(written, str(draft)))
     elif float_export != target:
         shutil.copyfile(float_export, target)
-    convert_to_ir(target, folder, keep_float16=record.stored == "float16")
-    network.save(folder / CHECKPOINT)
-    describe(network, task).save(folder)
+    with naming_a_full_disk(draft):
+        convert_to_ir(target, draft, keep_float16=record.stored == "float16")
+    network.save(draft / CHECKPOINT)
+    describe(network, task).save(draft)
+    shutil.rmtree(folder, ignore_errors=True)
+    draft.replace(folder)
 
 
 def describe(network: Network, task: Task) -> Bundle:

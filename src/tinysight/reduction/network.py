@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
+from tinysight.config import Config
 from tinysight.data import InputPolicy
 from tinysight.errors import UserError
 from tinysight.files import read_json, write_atomically, write_json
@@ -107,10 +109,9 @@ def load_network(folder: Path | str, *, into: nn.Module | None = None, trust: bo
     folder = Path(folder)
     if folder.suffix == ".pt2":
         return _load_program(folder, trust)
-    stored = _read(folder / "spec.json")
-    spec = ModelSpec.model_validate(stored["spec"])
-    steps = tuple(Step.model_validate(step) for step in _read(folder / "steps.json"))
-    module = copy.deepcopy(into) if into is not None else spec.build(trust=trust)
+    stored = _read(folder / "spec.json", _Stored)
+    steps = _read(folder / "steps.json", tuple[Step, ...])
+    module = copy.deepcopy(into) if into is not None else stored.spec.build(trust=trust)
     for step in steps:
         method = METHODS.get(step.method)
         if method is None or step.version > method.version:
@@ -120,7 +121,7 @@ def load_network(folder: Path | str, *, into: nn.Module | None = None, trust: bo
         if issubclass(method, StructureReduction):
             module = _replay(method, module, step, folder)
     _load_weights(module, folder / WEIGHTS)
-    return Network(module.eval(), spec, InputPolicy.model_validate(stored["input"]), steps)
+    return Network(module.eval(), stored.spec, stored.input, steps)
 
 
 def _load_program(path: Path, trust: bool) -> Network:
@@ -149,15 +150,32 @@ def _replay(method: type[StructureReduction], module: nn.Module, step: Step, fol
         ) from error
 
 
-def _read(path: Path) -> Any:
+class _Stored(Config):
+    """What spec.json holds."""
+
+    schema_: int = Field(alias="schema")
+    spec: ModelSpec
+    input: InputPolicy
+
+
+def _read(path: Path, kind: Any) -> Any:
     if not path.is_file():
         raise UserError(
             f"{path} does not exist: give the folder of a checkpoint (spec.json, steps.json, weights.safetensors)"
         )
     try:
-        return read_json(path)
-    except json.JSONDecodeError as error:
+        content = read_json(path)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid JSON ({error}): restore it or save the checkpoint again") from error
+    if isinstance(content, dict) and content.get("schema", 0) > SCHEMA:
+        raise UserError(f"{path} has schema {content['schema']}, newer than this tinysight knows: update tinysight")
+    try:
+        return TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{path} is not part of a checkpoint ({reason}): restore it or save the checkpoint again"
+        ) from error
 
 
 def _load_weights(module: nn.Module, path: Path) -> None:

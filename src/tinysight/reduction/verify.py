@@ -11,10 +11,13 @@ __all__ = ["largest_difference", "run", "trains"]
 
 
 def run(scores: nn.Module, images: Tensor) -> Tensor:
-    """Return the output in evaluation mode, without gradients; the modules' modes are put back."""
+    """Return the output in evaluation mode, without gradients; the modules' modes are put back.
+
+    Not in inference mode: a network that keeps tensors from its first run could not be trained afterwards.
+    """
     modes = {module: module.training for module in scores.modules()}
     try:
-        with torch.inference_mode():
+        with torch.no_grad():
             output: Tensor = scores.eval()(images)
             return output
     finally:
@@ -23,9 +26,11 @@ def run(scores: nn.Module, images: Tensor) -> Tensor:
 
 
 def largest_difference(one: nn.Module, other: nn.Module, images: Tensor) -> float:
-    """Return the largest absolute difference of outputs; infinity where their shapes differ."""
+    """Return the largest absolute difference of outputs; infinity where shapes differ or one is not a number."""
     first, second = run(one, images), run(other, images)
-    return float((first - second).abs().max()) if first.shape == second.shape else float("inf")
+    if first.shape != second.shape:
+        return float("inf")
+    return float((first - second).abs().nan_to_num(nan=float("inf")).max())
 
 
 def trains(scores: nn.Module, images: Tensor) -> bool:

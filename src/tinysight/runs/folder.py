@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tinysight.errors import UserError
-from tinysight.files import read_json, write_json, write_text
+from tinysight.files import read_json, sweep_drafts, write_json, write_text
 from tinysight.runs.records import CandidateRecord
 
 __all__ = ["RunFolder", "differences", "next_free", "read_candidates"]
@@ -35,6 +35,7 @@ class RunFolder:
         self.path = path.absolute()
         self._make()
         self._lock = self._take_lock()
+        sweep_drafts(self.path)
         self._table: dict[str, CandidateRecord] = {}
         self.continued = (self.path / PLAN).is_file()
         try:

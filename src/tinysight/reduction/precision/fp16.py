@@ -37,4 +37,6 @@ class Fp16(PrecisionReduction):
             if values.size and np.abs(values).max() > LARGEST_FLOAT16:
                 raise NotApplicable(f"the weight {stored.name} holds values beyond the range of float16")
             tensors[stored.name] = TensorPrecision(dtype="float16")
+        if not tensors:
+            raise NotApplicable("the network has no weights to store in half the bytes")
         return network.with_step(self.step(PrecisionRecord(tensors=tensors).model_dump(mode="json")))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pydantic import Field
 
@@ -84,29 +84,40 @@ def _chain(network: Network, layer: str) -> dict[str, Any]:
     if not isinstance(modules[layer], nn.Conv2d) or modules[layer].groups != 1:
         raise NotApplicable(f"{layer} is not a plain convolution")
     calls = _watch(network)
+    own = [call for call in calls if call.path == layer]
+    if len(own) != 1:
+        raise NotApplicable(f"{layer} runs {len(own)} times: only a layer that runs once can be narrowed")
     norms: list[str] = []
-    current = layer
+    current = own[0]
     while True:
-        readers = [path for path, (inputs, _) in calls.items() if calls[current][1] in inputs]
+        readers = [call for call in calls if current.output in call.inputs]
         if len(readers) != 1:
             raise NotApplicable(f"{layer} is read by {len(readers)} modules: only one reader can be narrowed with it")
         current = readers[0]
-        module = modules[current]
+        module = modules[current.path]
         if isinstance(module, nn.Conv2d) and module.groups == 1:
-            return {"layer": layer, "norms": norms, "reader": current}
+            return {"layer": layer, "norms": norms, "reader": current.path}
         if isinstance(module, nn.BatchNorm2d):
-            norms.append(current)
+            norms.append(current.path)
         elif any(True for _ in module.parameters()):
-            raise NotApplicable(f"between {layer} and its reader stands {current}, a {type(module).__name__}")
+            raise NotApplicable(f"between {layer} and its reader stands {current.path}, a {type(module).__name__}")
 
 
-def _watch(network: Network) -> dict[str, tuple[list[int], int]]:
-    """Run the network once and note, for every leaf module, the identities of the tensors it reads and writes."""
+class _Call(NamedTuple):
+    """One run of a leaf module: the identities of the tensors it reads and writes."""
+
+    path: str
+    inputs: list[int]
+    output: int
+
+
+def _watch(network: Network) -> list[_Call]:
+    """Run the network once and note every run of a leaf module; an activation may run many times."""
     from torch import Tensor
 
     from tinysight.reduction.verify import run
 
-    calls: dict[str, tuple[list[int], int]] = {}
+    calls: list[_Call] = []
     alive: list[Any] = []  # identities are only unique while their tensors live
     handles = []
     watched = network.copy()
@@ -118,7 +129,9 @@ def _watch(network: Network) -> dict[str, tuple[list[int], int]]:
 
         def note(_module: nn.Module, inputs: tuple[Any, ...], output: Any, path: str = path) -> None:
             alive.extend((inputs, output))
-            calls[path] = ([id(tensor) for tensor in inputs if isinstance(tensor, Tensor)], id(output))
+            read = [id(tensor) for tensor in inputs if isinstance(tensor, Tensor)]
+            if id(output) not in read:  # an identity is no reader
+                calls.append(_Call(path, read, id(output)))
 
         handles.append(module.register_forward_hook(note))
     run(watched.scores, watched.example())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from tinysight.reduction.step import Context, WeightsReduction
+from tinysight.reduction.step import Context, NotApplicable, WeightsReduction
 from tinysight.training.settings import Training
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class Finetune(WeightsReduction):
         from tinysight.training.loop import fit
         from tinysight.training.losses import SoftTargets, task_loss
 
+        if not any(parameter.requires_grad for parameter in network.module.parameters()):
+            raise NotApplicable("the network has no weights to train: all are frozen, or there are none")
         student = network.copy()
         teacher = context.teacher.copy()
         loss = SoftTargets(

@@ -1,0 +1,321 @@
+"""Every reduction x every family of networks x three encoders: reduce, save, load in a new process, export, compare.
+
+Rows are appended to docs/results/contract.jsonl as they finish; docs/results/contract.md is written anew after each.
+A row that is there already is skipped unless a method or a library it was made with has another version, so an
+interrupted run goes on. Two processes of its own make each row, within a time limit; whatever they die of is a row too.
+
+    python benchmarks/contract.py [--minutes 6] [--only trim/unet] [--limit 300]
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tinysight.config import digest_of
+from tinysight.reduction.table import METHODS
+from tinysight.runs.environment import versions
+
+RESULTS = Path(__file__).parent.parent / "docs" / "results"
+ROWS, TABLE = RESULTS / "contract.jsonl", RESULTS / "contract.md"
+FAMILIES = ("pspnet", "unet", "fpn", "deeplabv3plus", "linknet", "manet", "pan", "unetplusplus", "upernet")
+SETTINGS: dict[str, dict[str, Any]] = {
+    "trim": {},
+    "narrow": {"keep": 0.5},
+    "resize": {"height": 64, "width": 96},
+    "recalibrate": {"images": 9, "batch_size": 4},
+    "finetune": {"epochs": 1, "batch_size": 4},
+    "bf16": {},
+    "fp16": {},
+    "int8": {"images": 8},
+}
+TOLERANCE = {"bf16": 0.05, "fp16": 0.02, "int8": None}
+"""Largest difference from torch as a share of the largest score; 1e-3 where nothing stands here. Random weights say
+nothing about int8, so its file must only run, on every engine."""
+HEIGHT, WIDTH = 96, 128
+NARROW_TRIES = 24
+THREADS = 2
+
+
+@dataclass(frozen=True)
+class Row:
+    """One cell of the table."""
+
+    method: str
+    family: str
+    encoder: str
+
+    @property
+    def name(self) -> str:
+        """``method/family/encoder``."""
+        return f"{self.method}/{self.family}/{self.encoder}"
+
+    def made_with(self) -> str:
+        """Identify everything that could change the result: method, its settings and version, and the libraries."""
+        return digest_of([self.name, METHODS[self.method].version, SETTINGS[self.method], versions()])
+
+
+def encoders(family: str) -> tuple[str, ...]:
+    """Return the encoders of a family; those that dilate their encoder take efficientnet-b0 for timm's MobileNetV3."""
+    third = "efficientnet-b0" if family in {"deeplabv3plus", "pan"} else "tu-mobilenetv3_small_050"
+    return "resnet18", "mobilenet_v2", third
+
+
+def all_rows() -> Iterator[Row]:
+    """Yield every row, one encoder after the other, so that an unfinished run has seen every family."""
+    for number in range(3):
+        for method in METHODS:
+            for family in FAMILIES:
+                yield Row(method, family, encoders(family)[number])
+
+
+# --- in the first process: reduce, save, export ---
+
+
+def reduce_row(row: Row, work: Path) -> dict[str, Any]:
+    """Reduce a network with random weights, save its checkpoint and its artifact, and hash its outputs."""
+    from tinysight.reduction.artifact import make_artifact
+    from tinysight.reduction.step import NotApplicable
+
+    base = build(row)
+    context = make_context(base, work, f"{row.family}-{row.encoder}")
+    try:
+        network = reduced(row.method, base, context)
+    except NotApplicable as reason:
+        return {"status": "not applicable", "why": str(reason)}
+    float_export = context.float_export(base) if network.steps[-1].kind == "precision" else None
+    make_artifact(network, context.task, work / "artifact", float_export)
+    return {"status": "ok", "hash": output_hash(network)}
+
+
+def build(row: Row) -> Any:
+    """Build the row's network for three classes, with repeatable random weights."""
+    import torch
+
+    from tinysight.data import InputPolicy
+    from tinysight.models.spec import ModelSpec
+    from tinysight.reduction.network import Network
+
+    torch.manual_seed(0)
+    spec = ModelSpec(builder=row.family, args={"encoder": row.encoder, "classes": 3})
+    return Network(spec.build().eval(), spec, InputPolicy(height=HEIGHT, width=WIDTH))
+
+
+def make_context(base: Any, work: Path, network_name: str) -> Any:
+    """Make a context with nine random pictures; the base's float export is shared by the rows of one network."""
+    import numpy as np
+
+    from tinysight.data.live import live_samples
+    from tinysight.engines import ENGINES
+    from tinysight.engines.export import export_onnx
+    from tinysight.progress import Progress
+    from tinysight.reduction.step import Context
+    from tinysight.tasks import Segmentation
+
+    generator = np.random.default_rng(0)
+    pictures = generator.integers(0, 256, (9, HEIGHT, WIDTH, 3), dtype=np.uint8)
+    masks = generator.integers(0, 3, (9, HEIGHT, WIDTH), dtype=np.uint8)
+
+    def float_export(network: Any) -> Path:
+        path = work.parent / f"{network_name}.onnx"
+        if not path.exists():
+            export_onnx(network.scores, network.example(), path)
+        return path
+
+    return Context(
+        task=Segmentation(("a", "b", "c")), train=live_samples(list(zip(pictures, masks, strict=True)), "train"),
+        teacher=base, device="cpu", seed=0, threads=THREADS, augment=False, folder=work / "state",
+        float_export=float_export, refuse_execution=ENGINES["openvino"].refuse, progress=Progress(quiet=True),
+    )  # fmt: skip
+
+
+def reduced(method: str, base: Any, context: Any) -> Any:
+    """Reduce ``base``; only narrow needs to look for something to reduce."""
+    if method == "narrow":
+        return narrow(base, context)
+    return METHODS[method](**SETTINGS[method]).reduce(base, context)
+
+
+def narrow(base: Any, context: Any) -> Any:
+    """Narrow the first convolution that can be, beginning at the decoder's end."""
+    from torch import nn
+
+    from tinysight.reduction.step import NotApplicable
+
+    layers = [name for name, module in base.module.named_modules() if isinstance(module, nn.Conv2d)]
+    reason = NotApplicable("there is no convolution")
+    for layer in layers[: -NARROW_TRIES - 1 : -1]:
+        try:
+            return METHODS["narrow"](layer=layer, **SETTINGS["narrow"]).reduce(base, context)
+        except NotApplicable as refused:
+            reason = refused
+    raise NotApplicable(f"none of the last {NARROW_TRIES} convolutions; {reason}")
+
+
+# --- in the second process: load, run, compare ---
+
+
+def check_row(row: Row, work: Path) -> dict[str, Any]:
+    """Load the checkpoint, hash its outputs, and compare every engine with torch."""
+    import numpy as np
+
+    from tinysight.engines import ENGINES
+    from tinysight.engines.bundle import Bundle
+    from tinysight.reduction.artifact import CHECKPOINT
+    from tinysight.reduction.network import load_network
+    from tinysight.reduction.verify import run
+
+    network = load_network(work / "artifact" / CHECKPOINT)
+    images = network.example()
+    expected = run(network.scores, images).numpy()
+    execute = Bundle.open(work / "artifact").execute
+    differences = {}
+    for name, engine in ENGINES.items():
+        precision = "f32" if engine.refuse(execute) else execute
+        found = engine.compile(work / "artifact", threads=THREADS, execute=precision)(images.numpy())
+        differences[name] = float(np.abs(found - expected).max() / np.abs(expected).max())
+    tolerance = TOLERANCE.get(row.method, 1e-3)
+    wrong = [name for name, share in differences.items() if tolerance is not None and not share <= tolerance]
+    why = f"differs from torch by more than {tolerance:g} of the largest score: {', '.join(wrong)}" if wrong else ""
+    status = "FAILED" if wrong else "ok"
+    return {"status": status, "why": why, "hash": output_hash(network), "difference": differences}
+
+
+def output_hash(network: Any) -> str:
+    """Hash the outputs for two images."""
+    from tinysight.reduction.verify import run
+
+    return hashlib.sha256(run(network.scores, network.example(batch=2)).numpy().tobytes()).hexdigest()
+
+
+# --- in the process that was started ---
+
+
+def do_row(row: Row, work: Path, limit: float) -> dict[str, Any]:
+    """Make one row in two processes."""
+    started = time.monotonic()
+    folder = work / "row"
+    made = in_process("reduce", row, folder, limit)
+    if made["status"] == "ok":
+        checked = in_process("check", row, folder, limit)
+        if checked["status"] == "ok" and checked["hash"] != made["hash"]:
+            checked |= {"status": "FAILED", "why": "the loaded network gives other outputs than the saved one"}
+        made = checked
+    made.pop("hash", None)
+    return {"row": row.name, "made_with": row.made_with(), **made, "seconds": round(time.monotonic() - started, 1)}
+
+
+def in_process(phase: str, row: Row, folder: Path, limit: float) -> dict[str, Any]:
+    """Run one phase of a row in a process of its own; its failure is a result like any other."""
+    command = [sys.executable, "-W", "ignore", __file__, "--phase", phase, "--only", row.name, "--work", str(folder)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
+    except subprocess.TimeoutExpired:
+        return {"status": "FAILED", "why": f"{phase}: not finished within {limit:g} s"}
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or [f"ended with {done.returncode}"]
+        return {"status": "FAILED", "why": f"{phase}: {lines[-1][:300]}"}
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def read_rows() -> dict[str, dict[str, Any]]:
+    """Return the newest result of every row."""
+    if not ROWS.is_file():
+        return {}
+    lines = [json.loads(line) for line in ROWS.read_text(encoding="utf-8").splitlines()]
+    return {line["row"]: line for line in lines}
+
+
+def write_table(done: dict[str, dict[str, Any]]) -> None:
+    """Write the table, method x network, with the reasons beneath."""
+    rows = list(all_rows())
+    counts = {status: sum(line["status"] == status for line in done.values()) for status in STATES}
+    missing = sum(row.name not in done for row in rows)
+    lines = [
+        "# Every reduction with every family of networks",
+        "",
+        "Made by `make contract` (`benchmarks/contract.py`), random weights, input 96 x 128, "
+        f"{', '.join(f'{name} {version}' for name, version in versions().items() if name in SHOWN)}.",
+        "",
+        "*ok*: reduced, saved, loaded in a new process with identical outputs, exported, and OpenVINO and ONNX Runtime "
+        "agree with torch (int8: both run the file).",
+        "",
+        f"{counts['ok']} ok, {counts['not applicable']} not applicable, {counts['FAILED']} failed, "
+        f"{missing} of {len(rows)} not run yet.",
+    ]
+    reasons: list[str] = []
+    for number in range(3):
+        lines += ["", f"## Encoder: {' or '.join(dict.fromkeys(encoders(family)[number] for family in FAMILIES))}", ""]
+        lines += ["| | " + " | ".join(FAMILIES) + " |", "|---" * (len(FAMILIES) + 1) + "|"]
+        for method in METHODS:
+            cells = [cell(done.get(Row(method, f, encoders(f)[number]).name), reasons) for f in FAMILIES]
+            lines.append(f"| {method} | " + " | ".join(cells) + " |")
+    if reasons:
+        lines += ["", "## Reasons", "", *(f"{number}. {reason}" for number, reason in enumerate(reasons, 1))]
+    TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+STATES = ("ok", "not applicable", "FAILED")
+SHOWN = ("tinysight", "torch", "segmentation-models-pytorch", "timm", "openvino", "onnxruntime", "nncf")
+
+
+def cell(line: dict[str, Any] | None, reasons: list[str]) -> str:
+    """Return one cell; a reason is kept once and pointed at by its number."""
+    if line is None:
+        return "not run yet"
+    if line["status"] == "ok":
+        return "ok"
+    if line["why"] not in reasons:
+        reasons.append(line["why"])
+    return f"{line['status']} ({reasons.index(line['why']) + 1})"
+
+
+def run_all(only: str, minutes: float | None, limit: float) -> int:
+    """Do every row that is not done yet; return the number of failures among all."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    done = read_rows()
+    deadline = time.monotonic() + 60 * minutes if minutes else None
+    with tempfile.TemporaryDirectory() as work:
+        for row in all_rows():
+            known = done.get(row.name)
+            if only not in row.name or (known and known["made_with"] == row.made_with()):
+                continue
+            if deadline and time.monotonic() > deadline:
+                break
+            done[row.name] = line = do_row(row, Path(work), limit)
+            with ROWS.open("a", encoding="utf-8") as rows:
+                rows.write(json.dumps(line) + "\n")
+            print(f"{line['status']:15} {row.name} ({line['seconds']} s) {line.get('why', '')}", flush=True)
+            write_table(done)
+    write_table(done)
+    return sum(line["status"] == "FAILED" for line in done.values())
+
+
+def main() -> int:
+    """Read the arguments; ``--phase`` and ``--work`` are for the processes of a row."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="do the rows whose method/family/encoder holds this text")
+    parser.add_argument("--minutes", type=float, help="begin no row after this time")
+    parser.add_argument("--limit", type=float, default=300, help="seconds for each process of a row")
+    parser.add_argument("--phase", choices=["reduce", "check"], help=argparse.SUPPRESS)
+    parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if not args.phase:
+        return 1 if run_all(args.only, args.minutes, args.limit) else 0
+    phase = reduce_row if args.phase == "reduce" else check_row
+    print(json.dumps(phase(Row(*args.only.split("/")), args.work)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

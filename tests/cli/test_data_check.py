@@ -1,0 +1,47 @@
+"""``data check``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from tinysight.data.images import read_image, write_png
+
+
+def test_sound_data_are_counted_and_drawn(cli, recipe: Path, tmp_path: Path) -> None:
+    answer = cli("data", "check", recipe, "--out", tmp_path / "out")
+    assert answer.code == 0, answer.err
+    assert answer.last == f"contact sheet: {tmp_path / 'out' / 'contact_sheet.png'}"
+    assert "train: 12 images; pixels: background" in answer.out
+    assert "heights 64–64, widths 64–64" in answer.out
+    assert read_image(tmp_path / "out" / "contact_sheet.png").ndim == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "tiny.yaml"]
+
+
+def test_overrides_and_the_default_folder(cli, recipe: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = cli("data", "check", recipe, "data.train=3")
+    assert answer.code == 0, answer.err
+    assert "train: 3 images" in answer.out
+    assert answer.last == f"contact sheet: {tmp_path / 'runs' / 'check-1' / 'contact_sheet.png'}"
+
+
+def test_every_error_is_listed_before_it_ends_with_2(cli, tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        for name in ("a", "b"):
+            for part in ("images", "masks"):
+                (tmp_path / part / split).mkdir(parents=True, exist_ok=True)
+            seed = sum(map(ord, split + name))
+            picture = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            write_png(tmp_path / "images" / split / f"{name}.png", picture)
+            write_png(tmp_path / "masks" / split / f"{name}.png", np.eye(8, dtype=np.uint8))
+    (tmp_path / "images/train/a.png").write_bytes(b"broken")
+    write_png(tmp_path / "masks/val/b.png", np.full((8, 8), 9, np.uint8))
+    (tmp_path / "r.yaml").write_text("data: {reader: image_mask, path: ., classes: [sky, sea]}")
+    answer = cli("data", "check", tmp_path / "r.yaml", "--out", tmp_path / "out")
+    assert answer.code == 2
+    assert "error: unreadable file: train/a:" in answer.out
+    assert "error: label out of range: val/b:" in answer.out
+    assert "2 errors in the data" in answer.err
+    assert (tmp_path / "out" / "contact_sheet.png").is_file()

@@ -1,0 +1,34 @@
+"""``list`` and ``doctor``."""
+
+from __future__ import annotations
+
+import pytest
+
+from tinysight.data.readers import READERS
+from tinysight.engines import ENGINES
+from tinysight.models.zoo import ZOO
+from tinysight.reduction.table import METHODS
+
+
+@pytest.mark.parametrize(
+    ("what", "names"), [("models", ZOO), ("reductions", METHODS), ("readers", READERS), ("engines", ENGINES)]
+)
+def test_every_row_is_listed(cli, what: str, names: dict[str, object]) -> None:
+    answer = cli("list", what)
+    assert answer.code == 0
+    rows = answer.out.splitlines()
+    for name in names:
+        assert any(row.split()[:1] == [name] for row in rows), name
+
+
+def test_a_mistyped_table_gets_the_nearest(cli) -> None:
+    answer = cli("list", "modles")
+    assert answer.code == 2
+    assert "unknown table 'modles': did you mean 'models'?" in answer.err
+
+
+def test_doctor_says_what_each_finding_means(cli) -> None:
+    answer = cli("doctor")
+    assert answer.code == 0
+    for word in ("Python", "torch", "openvino", "processor", "cores", "int8", "bf16", "fp16", "storage only", "off"):
+        assert word in answer.out, word

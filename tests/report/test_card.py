@@ -1,0 +1,78 @@
+"""The model card."""
+
+import pytest
+
+from tinysight.data import InputPolicy
+from tinysight.engines.bundle import Bundle
+from tinysight.report.card import model_card
+
+AGREEMENT = {
+    "photos": 16,
+    "metric": {"openvino": {"mIoU": 0.8}, "torch": {"mIoU": 0.81}},
+    "max_difference": {"openvino - torch": 1.5e-6},
+    "score_range": 9.5,
+    "torch": "float32 weights",
+}
+
+
+@pytest.fixture
+def bundle():
+    return Bundle(
+        task="segmentation",
+        classes=("background", "sign"),
+        ignore_index=255,
+        input=InputPolicy(height=32, width=48),
+        stored="int8",
+        lineage={
+            "spec": {"builder": "pspnet", "args": {"encoder": "resnet18"}},
+            "steps": [{"method": "trim"}, {"method": "int8"}],
+        },
+        agreement=AGREEMENT,
+        versions={"openvino": "2026.4"},
+        licences={"timm": "Apache-2.0"},
+    )
+
+
+def test_it_says_what_the_bundle_is(bundle, make_record):
+    card = model_card(bundle, make_record("abc", verdict="best"))
+    assert card.startswith("# segmentation of background, sign\n")
+    for words in ("`abc`", "**best**", "trim → int8", "pspnet", "32×48", "stored as int8"):
+        assert words in card
+
+
+def test_it_says_how_to_run_it(bundle, make_record):
+    assert "tinysight predict . photo.jpg" in model_card(bundle, make_record("a"))
+
+
+def test_every_number_has_its_conditions(bundle, make_record):
+    card = model_card(bundle, make_record("a", size=20_000))
+    assert "| mIoU | 80.00 | val split, 95 % interval 75.00–85.00 |" in card
+    assert "| file | 20 kB | model.xml 9 B, model.bin 20 kB; openvino loads these |" in card
+    assert "median of 35, openvino 1.0, 2 threads, batch 1, a cpu" in card
+
+
+def test_it_shows_that_engines_agree(bundle, make_record):
+    card = model_card(bundle, make_record("a"))
+    assert "| torch | mIoU 81.00 |" in card
+    assert "openvino - torch: 1.5e-06" in card
+
+
+def test_it_names_versions_and_licences(bundle, make_record):
+    card = model_card(bundle, make_record("a"))
+    assert "openvino 2026.4" in card
+    assert "timm: Apache-2.0" in card
+
+
+def test_without_a_proof_it_claims_none(bundle, make_record):
+    card = model_card(bundle.model_copy(update={"agreement": None}), make_record("a"))
+    assert "agree" not in card
+
+
+def test_data_normalised_by_the_caller_is_described_so(bundle, make_record):
+    policy = InputPolicy(height=32, width=48, normalised_by="caller")
+    assert "normalised by your own code" in model_card(bundle.model_copy(update={"input": policy}), make_record("a"))
+
+
+def test_a_reference_says_so(bundle, make_record):
+    plain = bundle.model_copy(update={"lineage": {"spec": {}, "steps": []}})
+    assert "none: this is the reference" in model_card(plain, make_record("a", verdict="reference"))

@@ -1,0 +1,46 @@
+"""The headline: one row an axis and baseline."""
+
+import pytest
+
+from tinysight.report.headline import headline
+
+SUMMARY = {"baseline": {"checkpoint_bytes": 50_000, "live_weight_bytes": 25_000}}
+
+
+@pytest.fixture
+def rows(make_record):
+    """A candidate four times faster than the reference, half its size, a quarter of a point worse."""
+    reference = make_record("r", verdict="reference", size=40_000)
+    found = headline(reference, make_record("best", ratio=4, size=20_000, points=0.25), SUMMARY)
+    return {row.axis: row for row in found}
+
+
+def test_a_drop_is_a_change_below_zero(rows):
+    assert rows["mIoU on val"].change == "-0.25 points"
+
+
+@pytest.mark.parametrize(
+    ("axis", "before", "change"),
+    [
+        ("file, against the reference compiled for openvino", "40 kB", "50.0 % less"),
+        ("file, against the reference's checkpoint as saved", "50 kB", "60.0 % less"),
+        ("file, against the reference's live weights", "25 kB", "20.0 % less"),
+    ],
+)
+def test_bytes_are_held_against_every_baseline(rows, axis, before, change):
+    assert rows[axis][1:] == (before, "20 kB", change)
+
+
+def test_time_before_is_what_the_ratio_makes_of_time_after(rows):
+    assert rows["time, against the reference on openvino"][1:] == (
+        "10.00 ms", "2.50 ms", "75.0 % less, 4.00 (4.00–4.00) times faster",
+    )  # fmt: skip
+
+
+def test_a_larger_file_is_said_to_be_larger(make_record):
+    rows = headline(make_record("r", size=10_000), make_record("best", size=12_000), SUMMARY)
+    assert rows[1].change == "20.0 % more"
+
+
+def test_no_change_has_no_sign_of_a_loss(make_record):
+    assert headline(make_record("r"), make_record("r"), SUMMARY)[0].change == "+0.00 points"

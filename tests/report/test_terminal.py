@@ -1,0 +1,51 @@
+"""The stage table."""
+
+import io
+
+import pytest
+
+from tinysight.report.terminal import STYLES, print_table
+
+
+@pytest.fixture
+def printed(make_record):
+    def show(*records) -> str:
+        stream = io.StringIO()
+        print_table(records, "mIoU", stream)
+        return stream.getvalue()
+
+    return show
+
+
+def test_every_candidate_has_a_line(printed, make_record):
+    lines = printed(make_record("reference", verdict="reference"), make_record("int8", verdict="best")).splitlines()
+    assert len(lines) == 3
+    assert "best" in lines[2]
+
+
+def test_no_cell_is_cut_off(printed, make_record):
+    variant = "finetune (epochs 3, learning_rate 0.001)"
+    assert variant in printed(make_record("a", variant=variant))
+
+
+@pytest.mark.parametrize("verdict", ["undecided", "failed", "skipped", "not_run"])
+def test_a_verdict_that_needs_a_reason_gets_it(printed, make_record, verdict):
+    shown = printed(make_record("a", verdict=verdict, why="no [bf16] instructions"))
+    assert f"stage, a: {verdict}: no [bf16] instructions" in shown
+
+
+def test_a_good_candidate_needs_no_reason(printed, make_record):
+    assert "P(drop" not in printed(make_record("a", why="P(drop ≤ 1) = 0.9"))
+
+
+@pytest.mark.parametrize("verdict", STYLES)
+def test_every_verdict_is_shown(printed, make_record, verdict):
+    assert verdict in printed(make_record("a", verdict=verdict))
+
+
+def test_every_verdict_has_a_style():
+    from typing import get_args
+
+    from tinysight.runs.records import Verdict
+
+    assert set(get_args(Verdict)) == STYLES.keys()

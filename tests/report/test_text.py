@@ -1,0 +1,72 @@
+"""Numbers as people read them."""
+
+import pytest
+
+from tinysight.report.text import (
+    COLUMNS,
+    bytes_text,
+    count_text,
+    latency_text,
+    points_text,
+    row,
+    speedup_text,
+    titles,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0 B"), (999, "999 B"), (1000, "1 kB"), (999_600, "1 MB"), (24_312_345, "24.3 MB"), (1.5e9, "1.5 GB"),
+        (None, "–"),
+    ],
+)  # fmt: skip
+def test_bytes(value, text):
+    assert bytes_text(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(12, "12"), (1234, "1.23 k"), (2.6e9, "2.6 G"), (None, "–")])
+def test_counts(value, text):
+    assert count_text(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.5, "+0.50"), (-1.234, "-1.23"), (0, "+0.00"), (None, "–")])
+def test_points_carry_their_sign(value, text):
+    assert points_text(value) == text
+
+
+def test_latency_is_the_median(make_record):
+    assert latency_text(make_record("a", ratio=4).latency_ms) == "2.50"
+
+
+def test_a_speedup_shows_its_spread(make_record):
+    assert speedup_text(make_record("a", ratio=2).speedup_eager) == "4.00 (2.00–6.00)"
+
+
+@pytest.mark.parametrize("text", [latency_text, speedup_text])
+def test_what_was_not_measured_is_a_dash(text):
+    assert text(None) == "–"
+
+
+def test_a_row_has_a_cell_a_column(make_record):
+    assert len(row(make_record("a"))) == len(COLUMNS)
+
+
+def test_the_cells_of_a_row_stand_in_their_columns(make_record):
+    cells = dict(zip(COLUMNS, row(make_record("a", ratio=2, size=20_000, points=0.25)), strict=True))
+    assert cells["quality"] == "80.00"
+    assert cells["drop"] == "+0.25"
+    assert cells["file"] == "20 kB"
+    assert cells["× engine"] == "2.00"
+    assert cells["× eager"] == "4.0"
+
+
+def test_a_candidate_that_was_never_measured_has_a_row(make_record):
+    nothing = dict.fromkeys(
+        ["quality", "drop", "bytes", "latency_ms", "e2e_ms", "speedup", "speedup_eager", "macs", "params_used"]
+    )
+    assert row(make_record("a", verdict="failed", **nothing))[3:] == ("–",) * (len(COLUMNS) - 3)
+
+
+def test_quality_goes_by_its_metrics_name():
+    assert [pair for pair in zip(COLUMNS, titles("F1"), strict=True) if pair[0] != pair[1]] == [("quality", "F1")]

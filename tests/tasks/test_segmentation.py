@@ -1,0 +1,183 @@
+"""Segmentation's scores, held against scikit-learn, and its refusals."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, jaccard_score
+
+from tinysight.data import InputPolicy
+from tinysight.tasks import TASKS, Segmentation
+
+CLASSES = ("wall", "window", "door", "sign")
+TASK = Segmentation(CLASSES)
+TWO = Segmentation(("background", "sign"))
+LABELS = list(range(len(CLASSES)))
+
+
+@pytest.fixture
+def masks() -> tuple[np.ndarray, np.ndarray]:
+    """A truth with all classes and ignored pixels, and a prediction that is right in two pixels of three."""
+    generator = np.random.default_rng(0)
+    truth = generator.integers(0, 4, (20, 30)).astype(np.uint8)
+    guess = np.where(generator.random(truth.shape) < 0.66, truth, generator.integers(0, 4, truth.shape))
+    truth[:4] = 255
+    return truth, guess.astype(np.uint8)
+
+
+def counted(masks: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels that count, flat: what scikit-learn takes."""
+    truth, guess = masks
+    return truth[truth != 255], guess[truth != 255]
+
+
+def test_statistic_is_the_confusion_matrix(masks):
+    truth, guess = masks
+    np.testing.assert_array_equal(TASK.statistic(guess, truth), confusion_matrix(*counted(masks), labels=LABELS))
+
+
+def test_statistic_leaves_another_ignored_value_out():
+    task = Segmentation(CLASSES, ignore_index=7)
+    total = task.statistic(np.array([[1, 1, 3]]), np.array([[1, 7, 2]], np.uint8))
+    assert total.sum() == 2
+
+
+def test_statistic_of_an_ignored_image_is_empty():
+    blank = np.full((5, 5), 255, np.uint8)
+    np.testing.assert_array_equal(TASK.statistic(np.zeros((5, 5), np.uint8), blank), np.zeros((4, 4)))
+
+
+def test_miou_is_the_macro_jaccard_score(masks):
+    truth, guess = masks
+    score = TASK.score(TASK.statistic(guess, truth))
+    assert score == pytest.approx(jaccard_score(*counted(masks), average="macro"))
+
+
+def test_class_ious_are_jaccard_scores(masks):
+    metrics = TASK.metrics(TASK.statistic(masks[1], masks[0]))
+    expected = jaccard_score(*counted(masks), average=None)
+    assert [metrics[f"IoU {name}"] for name in CLASSES] == pytest.approx(expected.tolist())
+
+
+def test_pixel_accuracy_is_the_accuracy_score(masks):
+    metrics = TASK.metrics(TASK.statistic(masks[1], masks[0]))
+    assert metrics["pixel_accuracy"] == pytest.approx(accuracy_score(*counted(masks)))
+
+
+def test_mean_accuracy_is_the_balanced_accuracy_score(masks):
+    metrics = TASK.metrics(TASK.statistic(masks[1], masks[0]))
+    assert metrics["mean_accuracy"] == pytest.approx(balanced_accuracy_score(*counted(masks)))
+
+
+def test_frequency_weighted_iou_is_the_weighted_jaccard_score(masks):
+    metrics = TASK.metrics(TASK.statistic(masks[1], masks[0]))
+    assert metrics["frequency_weighted_IoU"] == pytest.approx(jaccard_score(*counted(masks), average="weighted"))
+
+
+def test_a_class_in_neither_truth_nor_prediction_does_not_count():
+    truth, guess = np.array([[0, 0, 1, 1]], np.uint8), np.array([[0, 1, 1, 1]], np.uint8)
+    assert TASK.score(TASK.statistic(guess, truth)) == pytest.approx((1 / 2 + 2 / 3) / 2)
+
+
+def test_an_absent_class_has_no_iou():
+    total = TASK.statistic(np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.uint8))
+    assert np.isnan(TASK.metrics(total)["IoU sign"])
+
+
+def test_a_class_that_is_only_predicted_scores_nothing():
+    truth, guess = np.zeros((1, 4), np.uint8), np.array([[0, 0, 0, 3]], np.uint8)
+    assert TASK.score(TASK.statistic(guess, truth)) == pytest.approx(0.75 / 2)
+
+
+def test_a_class_that_is_only_predicted_spoils_no_accuracy():
+    total = TASK.statistic(np.array([[0, 0, 0, 3]], np.uint8), np.zeros((1, 4), np.uint8))
+    assert TASK.metrics(total)["mean_accuracy"] == pytest.approx(0.75)
+
+
+def test_nothing_at_all_scores_zero():
+    nothing = np.zeros((4, 4), np.int64)
+    assert TASK.score(nothing) == 0.0
+    assert TASK.metrics(nothing)["mean_accuracy"] == 0.0
+
+
+def test_score_keeps_leading_axes():
+    totals = np.random.default_rng(1).integers(0, 50, (3, 5, 4, 4))
+    totals[1, 2, :, 3] = totals[1, 2, 3] = 0
+    one_by_one = [[float(TASK.score(total)) for total in row] for row in totals]
+    np.testing.assert_allclose(TASK.score(totals), one_by_one, rtol=1e-12)
+
+
+@pytest.mark.parametrize("mode", ["resize", "pad"])
+def test_two_classes_by_one_plane_equal_the_best_of_both(mode):
+    scores = np.random.default_rng(2).standard_normal((2, 16, 24)).astype(np.float32)
+    policy = InputPolicy(height=16, width=24, mode=mode)
+    best = np.argmax(policy.restore(scores, (40, 50)), axis=0)
+    prediction = TWO.predict(scores, policy, (40, 50))
+    assert np.mean(prediction != best) < 0.001  # float32 rounding where both scores are equal
+
+
+def test_two_equal_scores_are_the_first_class():
+    prediction = TWO.predict(np.ones((2, 16, 16), np.float32), InputPolicy(height=16, width=16), (16, 16))
+    assert not prediction.any()
+
+
+def test_prediction_has_the_size_of_the_picture():
+    scores = np.random.default_rng(3).standard_normal((4, 8, 12)).astype(np.float32)
+    prediction = TASK.predict(scores, InputPolicy(height=16, width=24), (37, 51))
+    assert (prediction.shape, prediction.dtype) == ((37, 51), np.uint8)
+
+
+def test_the_largest_score_wins():
+    scores = np.zeros((4, 16, 16), np.float32)
+    scores[2] = 1
+    assert (TASK.predict(scores, InputPolicy(height=16, width=16), (16, 16)) == 2).all()
+
+
+def test_a_fitting_output_is_not_refused():
+    assert TASK.refuse_output((1, 4, 20, 30)) is None
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 20, 30), (1, 4), (4, 20, 30)])
+def test_a_strange_output_is_refused_with_both_shapes(shape):
+    reason = TASK.refuse_output(shape)
+    assert str(shape) in reason
+    assert "(batch, 4, height, width)" in reason
+    assert "wall, window, door, sign" in reason
+
+
+def test_a_valid_target_is_not_refused(masks):
+    assert TASK.refuse_target(masks[0]) is None
+
+
+def test_a_label_that_is_no_class_is_named():
+    reason = TASK.refuse_target(np.array([[0, 1], [255, 9]], np.uint8))
+    assert "label 9" in reason
+    assert "4 classes (0 to 3)" in reason
+
+
+def test_a_label_below_zero_is_named():
+    assert "label -1" in TASK.refuse_target(np.array([[0, -1]], np.int64))
+
+
+@pytest.mark.parametrize("target", [np.zeros((4, 4), np.float32), np.zeros((4, 4, 3), np.uint8)])
+def test_a_target_of_another_kind_is_described(target):
+    assert f"{target.dtype} {target.shape}" in TASK.refuse_target(target)
+
+
+def test_drawing_leaves_the_picture_as_it_was():
+    picture = np.full((16, 16, 3), 90, np.uint8)
+    drawn = TASK.draw(picture, np.eye(16, dtype=np.uint8))
+    assert (drawn.shape, drawn.dtype) == (picture.shape, np.uint8)
+    assert (picture == 90).all()
+
+
+def test_a_stored_prediction_holds_class_indices():
+    stored = TASK.storable(np.array([[0, 3]], np.int64))
+    assert (stored.dtype, stored.tolist()) == (np.uint8, [[0, 3]])
+
+
+def test_the_definition_of_the_metric_says_how_it_is_made():
+    for words in ("TP / (TP + FP + FN)", "one confusion matrix", "ignored"):
+        assert words in Segmentation.metric_definition
+
+
+def test_tasks_are_found_by_their_names():
+    assert {name: task.name for name, task in TASKS.items()} == {name: name for name in TASKS}

@@ -1,0 +1,313 @@
+"""A live network and live data sets: one whole run, and everything that can be wrong with what is handed over."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+import tinysight
+from tinysight import UserError
+from tinysight.data.live import live_samples, to_image, to_target
+from tinysight.engines.bundle import Bundle
+from tinysight.live import _class_names, _policy_of, _samples
+from tinysight.models.spec import LIVE, ModelSpec
+from tinysight.reduction.network import Network
+
+SIZE = (32, 48)
+
+
+class Net(nn.Module):
+    """A network as users write them: a dict of scores, and a head that only trained it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8), nn.ReLU(inplace=True))
+        self.main, self.aux = nn.Conv2d(8, 2, 3, padding=1), nn.Conv2d(8, 2, 1)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        features = self.stem(images)
+        scores = F.interpolate(self.main(features), scale_factor=2.0, mode="bilinear", align_corners=False)
+        return {"aux": self.aux(features), "scores": scores}
+
+
+class Squares(Dataset):  # type: ignore[type-arg]
+    """Bright squares on dark ground, as uint8 tensors, channels first."""
+
+    def __init__(self, count: int, first: int = 0) -> None:
+        self.numbers = range(first, first + count)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        generator = torch.Generator().manual_seed(self.numbers[index])
+        mask = torch.zeros(SIZE, dtype=torch.uint8)
+        top, left = (int(torch.randint(2, edge // 2, (), generator=generator)) for edge in SIZE)
+        mask[top : top + 12, left : left + 16] = 1
+        noise = torch.randint(0, 80, (3, *SIZE), generator=generator, dtype=torch.uint8)
+        return noise + mask * 150, mask
+
+
+def pictures(count: int = 4) -> list[tuple[np.ndarray, np.ndarray]]:
+    return [(image.numpy().transpose(1, 2, 0), mask.numpy()) for image, mask in Squares(count)]
+
+
+def reduced(model: nn.Module, out: Path) -> tinysight.Result:
+    return tinysight.reduce(
+        model,
+        {"train": Squares(8), "val": Squares(6, 100), "test": Squares(4, 200)},
+        goal=tinysight.Goal(minimize="bytes", max_drop=5.0, confidence=0.6),
+        stages=["trim", {"name": "precision", "variants": ["fp16", {"int8": {"images": 4}}]}],
+        output="scores",
+        out=out,
+        device="cpu",
+        quiet=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def model() -> nn.Module:
+    torch.manual_seed(0)
+    network = Net()
+    with torch.no_grad():  # the class of a pixel is its brightness: good enough to have something to lose
+        network.stem[0].weight.zero_()
+        network.stem[0].weight[0, :, 1, 1] = 1.0
+        network.main.weight.zero_()
+        network.main.weight[1, 0] = 1 / 9
+        network.main.bias.copy_(torch.tensor([0.4, 0.0]))
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def result(model: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> tinysight.Result:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NNCF's own: it advises against few images, and uses what torch has deprecated
+        return reduced(model, tmp_path_factory.mktemp("live") / "run")
+
+
+def test_every_stage_was_tried(result: tinysight.Result):
+    assert [record.variant for record in result.records] == ["Net", "trim", "fp16", "int8 (images 4)"]
+
+
+def test_no_candidate_failed(result: tinysight.Result):
+    assert {record.variant: record.why for record in result.records if record.verdict in {"failed", "skipped"}} == {}
+
+
+def test_the_reference_separates_the_classes(result: tinysight.Result):
+    assert result.records[0].quality.value > 0.6
+
+
+def test_the_smallest_file_that_holds_the_floor_is_chosen(result: tinysight.Result):
+    sizes = {record.id: record.bytes.total for record in result.records if record.drop.p_within >= 0.6}
+    assert sizes[result.best.id] < min(sizes.values()) + 1024  # closer sizes count as equal
+
+
+def test_the_dead_head_is_gone(result: tinysight.Result):
+    reference, trimmed = result.records[:2]
+    assert reference.params_total - trimmed.params_total == 8 * 2 + 2
+
+
+def test_the_bundle_can_be_opened(result: tinysight.Result):
+    bundle = Bundle.open(result.bundle)
+    assert (bundle.task, bundle.classes) == ("segmentation", ("class 0", "class 1"))
+
+
+def test_the_report_is_written(result: tinysight.Result):
+    assert "<html" in result.report.read_text(encoding="utf-8")
+
+
+def test_a_candidate_is_loaded_into_the_model(result: tinysight.Result, model: nn.Module):
+    folder = result.path / "candidates" / result.best.id / "network"
+    loaded = tinysight.load(folder, into=model)
+    images = loaded.example()
+    assert torch.equal(loaded.scores(images), model(images)["scores"])
+
+
+def test_a_candidate_is_not_loaded_without_the_model(result: tinysight.Result):
+    with pytest.raises(UserError, match=r"load\(path, into=model\)"):
+        tinysight.load(result.path / "candidates" / result.best.id / "network")
+
+
+def test_the_model_is_unchanged(result: tinysight.Result, model: nn.Module):
+    assert isinstance(model.aux, nn.Conv2d)
+    assert all(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_second_call_computes_nothing_again(result: tinysight.Result, model: nn.Module):
+    files = sorted(result.path.glob("candidates/*/record.json"))
+    before = [path.stat().st_mtime_ns for path in files]
+    again = reduced(model, result.path)
+    assert again.best.id == result.best.id
+    assert [path.stat().st_mtime_ns for path in files] == before
+
+
+def test_another_model_is_not_mixed_into_the_run(result: tinysight.Result, model: nn.Module):
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        other.main.bias += 1
+    with pytest.raises(UserError, match=r"model\.weights"):
+        reduced(other, result.path)
+
+
+def _network(module: nn.Module, output: str | int | None = None) -> Network:
+    return Network(module.eval(), ModelSpec(builder=LIVE, output=output), tinysight.InputPolicy(height=32, width=48))
+
+
+def test_pil_pictures_are_normalised_here():
+    items = [(Image.fromarray(image), Image.fromarray(mask)) for image, mask in pictures()]
+    policy = _policy_of(live_samples(items, "val")[0])
+    assert (policy.shape, policy.normalised_by) == ((1, 3, *SIZE), "tinysight")
+
+
+def test_grey_pil_pictures_become_rgb():
+    assert to_image(Image.new("L", (48, 32))).shape == (*SIZE, 3)
+
+
+def test_uint8_tensors_are_channels_first():
+    image, _ = Squares(1)[0]
+    np.testing.assert_array_equal(to_image(image), image.numpy().transpose(1, 2, 0))
+
+
+def test_uint8_arrays_are_channels_last():
+    image = pictures(1)[0][0]
+    np.testing.assert_array_equal(to_image(image), image)
+
+
+def test_float_images_count_as_normalised_by_the_caller():
+    items = [(torch.zeros(4, *SIZE), torch.zeros(SIZE, dtype=torch.long))]
+    policy = _policy_of(live_samples(items, "val")[0])
+    assert (policy.shape, policy.normalised_by) == ((1, 4, *SIZE), "caller")
+
+
+def test_an_image_of_another_kind_is_refused():
+    with pytest.raises(UserError, match=r"an image .*is int64 \(3, 4\): give PIL pictures"):
+        to_image(torch.zeros(3, 4, dtype=torch.long))
+
+
+@pytest.mark.parametrize("target", [torch.ones(1, 4, 4), torch.ones(4, 4)])
+def test_whole_numbers_are_wanted_as_targets(target: Tensor):
+    with pytest.raises(UserError, match="give class numbers as whole numbers"):
+        to_target(target)
+
+
+def test_a_mask_with_a_channel_loses_it():
+    assert to_target(torch.ones(1, 4, 6, dtype=torch.long)).shape == (4, 6)
+
+
+@pytest.mark.parametrize("label", [256, -1, 1000])
+def test_a_label_that_does_not_fit_in_a_byte_is_refused(label: int):
+    with pytest.raises(UserError, match=f"a target of the data set holds the label {label}: .*0 to 255"):
+        to_target(torch.full((4, 4), label))
+
+
+@pytest.mark.parametrize(
+    ("result", "output"),
+    [({"scores": 1}, "scores"), ((None, 1), 1), ([1, None], 0), (1, None)],
+    ids=["dict", "tuple", "list", "tensor"],
+)
+def test_the_output_is_found(result: Any, output: str | int | None):
+    class Gives(nn.Conv2d):
+        def forward(self, images: Tensor) -> Any:
+            scores = super().forward(images)
+            if isinstance(result, dict):
+                return {"scores": scores}
+            return scores if result == 1 else type(result)(scores if part else images[0] for part in result)
+
+    assert _class_names(_network(Gives(3, 5, 1), output), None) == tuple(f"class {n}" for n in range(5))
+
+
+def test_an_output_that_is_not_named_lists_what_there_is():
+    with pytest.raises(UserError, match=r"a dict with the keys 'aux', 'scores'.*output="):
+        _class_names(_network(Net()), None)
+
+
+def test_given_class_names_are_kept():
+    assert _class_names(_network(Net(), "scores"), ["ground", "square"]) == ("ground", "square")
+
+
+def _refused(message: str, tmp_path: Path, model: nn.Module | None = None, **arguments: Any) -> None:
+    settings: dict[str, Any] = {
+        "data": {"train": pictures(), "val": pictures(2)}, "stages": [], "output": "scores", "out": tmp_path / "run",
+        "quiet": True, "device": "cpu",
+    }  # fmt: skip
+    with pytest.raises(UserError, match=message):
+        tinysight.reduce(model or Net(), **(settings | arguments))
+
+
+def test_scores_of_the_wrong_shape_are_refused(tmp_path: Path):
+    model = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
+    _refused(
+        r"shape \(1, 2\), but segmentation needs \(batch, 2, height, width\).*output=", tmp_path, model, output=None
+    )
+
+
+def test_a_wrong_number_of_classes_is_refused(tmp_path: Path):
+    _refused(r"shape \(1, 2, 32, 48\).*\(batch, 3, .*a, b, c", tmp_path, classes=["a", "b", "c"])
+
+
+def test_a_model_that_does_not_take_the_images_is_refused(tmp_path: Path):
+    _refused("the network does not take images of 3 x 32 x 48: .*channels", tmp_path, nn.Conv2d(4, 2, 1), output=None)
+
+
+def test_a_missing_validation_split_is_refused(tmp_path: Path):
+    _refused("data has no 'val'", tmp_path, data={"train": pictures()})
+
+
+def test_a_split_with_a_strange_name_suggests_the_nearest(tmp_path: Path):
+    _refused("split in data 'valid': did you mean 'val'", tmp_path, data={"train": pictures(), "valid": pictures()})
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_an_empty_data_set_is_refused(split: str, tmp_path: Path):
+    data = {"train": pictures(), "val": pictures(2), "test": pictures(2)}
+    _refused(rf"data\['{split}'\] is empty", tmp_path, data=data | {split: []})
+
+
+def test_a_data_set_without_length_is_refused(tmp_path: Path):
+    _refused(r"data\['val'\] must be a data set with a length", tmp_path, data={"train": pictures(), "val": iter([])})
+
+
+def test_an_item_that_is_no_pair_is_refused(tmp_path: Path):
+    triples = [(image, mask, "name") for image, mask in pictures(2)]
+    _refused(r"item 0 of the data set is not \(image, target\)", tmp_path, data={"train": pictures(), "val": triples})
+
+
+def test_a_label_that_is_no_class_names_the_item(tmp_path: Path):
+    wrong = [(image, mask * 7) for image, mask in pictures(2)]
+    _refused(r"data\['val'\], item val-000000: the mask holds the label 7", tmp_path,
+             data={"train": pictures(), "val": wrong})  # fmt: skip
+
+
+def test_images_of_one_class_are_refused(tmp_path: Path):
+    blank = [(image, mask * 0) for image, mask in pictures(2)]
+    _refused("the 2 images show only the class 'class 0'", tmp_path, data={"train": pictures(), "val": blank})
+
+
+def test_mistakes_in_stages_are_reported_together(tmp_path: Path):
+    _refused(
+        r"(?s)2 problem.*'trimm': did you mean 'trim'.*int8\.image: .* 'images'",
+        tmp_path,
+        stages=["trimm", {"int8": {"image": 3}}],
+    )
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"), [("task", "segmentations"), ("engine", tinysight.EngineSettings(name="opnvino"))]
+)
+def test_an_unknown_name_suggests_the_nearest(argument: str, value: Any, tmp_path: Path):
+    _refused("did you mean '(segmentation|openvino)'", tmp_path, **{argument: value})
+
+
+def test_part_of_train_is_set_aside_where_there_is_no_test():
+    samples = _samples({"train": pictures(10), "val": pictures(2)})
+    assert {split: len(members) for split, members in samples.items()} == {"train": 8, "val": 2, "test": 2}

@@ -1,0 +1,351 @@
+"""The recipe: what a good one gives, and what a bad one is told, all at once."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import tinysight
+from tinysight.errors import UserError
+from tinysight.recipe import load_recipe, parse_stages, recipe_of_run
+from tinysight.reduction.precision.int8 import Int8
+
+GOOD = """
+name: street
+data: {reader: image_mask, path: photos, classes: {soil: 0, plant: [1, 2]}}
+model: {name: unet, encoder: resnet34}
+input: {height: 96, width: 128, mode: pad}
+train: {epochs: 3}
+stages:
+  - trim
+  - finetune: {epochs: 2}
+  - name: precision
+    variants: [bf16, int8: {images: 50}]
+goal: {minimize: bytes, max_drop: 1.5, limits: {bytes: 15000000}}
+engine: onnxruntime
+seed: 4
+"""
+FACADES = "data: {reader: facades}\n"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text: str, name: str = "street.yaml") -> Path:
+        (tmp_path / name).write_text(text)
+        return tmp_path / name
+
+    return write
+
+
+@pytest.fixture
+def problems(write):
+    """Return what a recipe is told, one line a problem."""
+
+    def find(text: str, *overrides: str) -> list[str]:
+        with pytest.raises(UserError) as caught:
+            load_recipe(write(text), overrides)
+        first, *lines = str(caught.value).splitlines()
+        assert re.fullmatch(rf"{len(lines)} problems? in .*street\.yaml:", first)
+        return [line.strip() for line in lines]
+
+    return find
+
+
+# A good recipe
+
+
+def test_every_section_is_read(write):
+    recipe = load_recipe(write(GOOD))
+    assert (recipe.name, recipe.seed, recipe.data.name) == ("street", 4, "image_mask")
+    assert (recipe.model.name, recipe.model.encoder) == ("unet", "resnet34")
+    assert (recipe.input.height, recipe.input.width, recipe.input.mode) == (96, 128, "pad")
+    assert recipe.train.epochs == 3
+    assert (recipe.goal.minimize, recipe.goal.limits.bytes) == ("bytes", 15_000_000)
+
+
+def test_stages_and_variants_are_read(write):
+    stages = load_recipe(write(GOOD)).stages
+    assert [stage.name for stage in stages] == ["trim", "finetune", "precision"]
+    assert [variant.name for variant in stages[2].variants] == ["bf16", "int8"]
+    assert stages[2].variants[1] == Int8(images=50)
+
+
+def test_an_engine_may_be_its_name_alone(write):
+    assert load_recipe(write(GOOD)).engine.name == "onnxruntime"
+
+
+def test_a_recipe_without_a_name_takes_its_files(write):
+    assert load_recipe(write(FACADES, "my street.yaml")).name == "my-street"
+
+
+def test_almost_everything_has_a_default(write):
+    recipe = load_recipe(write(FACADES))
+    assert (recipe.task, recipe.engine.name, recipe.train, recipe.stages) == ("segmentation", "openvino", None, ())
+
+
+def test_paths_are_relative_to_the_recipe(write, tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    assert load_recipe(write(GOOD)).data.path == tmp_path / "photos"
+
+
+def test_a_checkpoints_path_is_too(write, tmp_path):
+    recipe = load_recipe(write(FACADES + "model: {checkpoint: trained/network}"))
+    assert recipe.model.checkpoint == tmp_path / "trained" / "network"
+
+
+def test_an_environment_variable_is_filled_in(write, monkeypatch):
+    monkeypatch.setenv("PHOTOS", "/somewhere")
+    assert load_recipe(write(GOOD.replace("path: photos", "path: $PHOTOS/x"))).data.path == Path("/somewhere/x")
+
+
+def test_home_is_filled_in(write, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert load_recipe(write(GOOD.replace("path: photos", "path: ~/x"))).data.path == Path("/home/somebody/x")
+
+
+def test_the_demos_recipe_is_good():
+    assert load_recipe(Path(tinysight.__file__).parent / "demo.yaml").name == "demo"
+
+
+# Overrides
+
+
+@pytest.mark.parametrize(
+    ("override", "read", "value"),
+    [
+        ("train.epochs=7", lambda recipe: recipe.train.epochs, 7),
+        ("goal.limits.bytes=5", lambda recipe: recipe.goal.limits.bytes, 5),
+        ("device=cpu", lambda recipe: recipe.device, "cpu"),
+        ("engine=openvino", lambda recipe: recipe.engine.name, "openvino"),
+        ("engine.threads=1", lambda recipe: recipe.engine.threads, 1),
+        ("stages.1.finetune.epochs=9", lambda recipe: recipe.stages[1].variants[0].epochs, 9),
+        ("stages.0=recalibrate", lambda recipe: recipe.stages[0].name, "recalibrate"),
+        ("stages=[trim]", lambda recipe: len(recipe.stages), 1),
+        ("input.mean=[0.5, 0.5, 0.5]", lambda recipe: recipe.input.mean, (0.5, 0.5, 0.5)),
+        ("train=null", lambda recipe: recipe.train, None),
+    ],
+)
+def test_an_override(write, override, read, value):
+    assert read(load_recipe(write(GOOD), [override])) == value
+
+
+def test_an_override_makes_the_group_it_needs(write):
+    assert load_recipe(write(FACADES), ["train.epochs=2"]).train.epochs == 2
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("train.epochs", "'train.epochs': write an override as key=value"),
+        ("=3", "'=3': write an override as key=value"),
+        ("train.epochs=[", "'train.epochs=[': the value is not valid YAML"),
+        ("stages.9=trim", "'stages.9=trim': the recipe has no place 'stages.9'"),
+        ("stages.first=trim", "'stages.first=trim': the recipe has no place 'stages.first'"),
+        ("seed.x.y=1", "seed: "),
+        ("train.epoch=3", "train.epoch: unknown key, did you mean 'epochs'?"),
+    ],
+)
+def test_a_bad_override(problems, override, said):
+    assert [line[: len(said)] for line in problems(GOOD, override)] == [said]
+
+
+# One mistake at a time
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("stagse: [trim]", "stagse: unknown key, did you mean 'stages'?"),
+        ("train: {epoch: 3}", "train.epoch: unknown key, did you mean 'epochs'?"),
+        ("goal: {limits: {byte: 3}}", "goal.limits.byte: unknown key, did you mean 'bytes'?"),
+        ("model: {encodr: resnet18}", "model.encodr: unknown key, did you mean 'encoder'?"),
+        ("input: {hight: 64}", "input.hight: unknown key, did you mean 'height'?"),
+        ("engine: {thread: 2}", "engine.thread: unknown key, did you mean 'threads'?"),
+        ("train: {zzz: 3}", "train.zzz: unknown key, valid are augment, batch_size, epochs"),
+        ("train: {epochs: many}", "train.epochs: input should be a valid integer"),
+        ("train: {epochs: 0}", "train.epochs: input should be greater than or equal to 1 (got 0)"),
+        ("train: 5", "train: "),
+        ("model: 5", "model: "),
+        ("engine: 7", "engine: "),
+        ("goal: latency", "goal: "),
+        ("goal: {minimize: watts}", "goal.minimize: input should be 'latency', 'bytes' or 'macs' (got 'watts')"),
+        ("input: {mean: [0.5, x, 0.5]}", "input.mean.1: input should be a valid number"),
+        ("input: {mean: [0.5], std: [1, 1]}", "input: mean and std need one value for every channel"),
+        ("task: segmentatoin", "task: unknown task 'segmentatoin': did you mean 'segmentation'?"),
+        ("task: 5", "task: unknown task '5': choose one of: segmentation"),
+        ("engine: opnvino", "engine: unknown engine 'opnvino': did you mean 'openvino'?"),
+        ("engine: {name: onnx-runtime}", "engine: unknown engine 'onnx-runtime': did you mean 'onnxruntime'?"),
+        ("model: {name: pspnett}", "model.name: unknown network 'pspnett': did you mean 'pspnet'?"),
+        ("name: a/b", "name: "),
+        ("device: gpu", "device: "),
+        ("seed: -1", "seed: "),
+        ("stages: trim", "stages: must be a list, such as [trim, int8]"),
+        ("stages: [trimm]", "stages.0: unknown method 'trimm': did you mean 'trim'?"),
+        ("stages: [5]", "stages.0: write a method's name, or one method with its settings"),
+        ("stages: [null]", "stages.0: write a method's name, or one method with its settings"),
+        ("stages: [{trim: {}, int8: {}}]", "stages.0: write a method's name, or one method with its settings"),
+        ("stages: [{5: {}}]", "stages.0: unknown method '5'"),
+        ("stages: [int8: {image: 9}]", "stages.0.int8.image: unknown key, did you mean 'images'?"),
+        ("stages: [int8: {images: 0}]", "stages.0.int8.images: input should be greater than or equal to 1 (got 0)"),
+        ("stages: [int8: 5]", "stages.0.int8: "),
+        ("stages: [narrow]", "stages.0.narrow.layer: field required"),
+        ("stages: [{variant: [trim]}]", "stages.0: "),
+        ("stages: [{variants: [trim], nmae: x}]", "stages.0.nmae: unknown key, did you mean 'name'?"),
+        ("stages: [{variants: [trim, inttt8]}]", "stages.0.variants.1: unknown method 'inttt8': did you mean 'int8'?"),
+        ("stages: [{variants: []}]", "stages.0.variants: is empty, name at least one method"),
+    ],
+)
+def test_a_mistake_is_named(problems, text, said):
+    found = problems(FACADES + text)
+    assert found[0].startswith(said), found
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("seed: 1", "data: missing; say which reader and where"),
+        ("data: photos", "data: missing; say which reader and where"),
+        ("data: {path: photos}", "data.reader: missing; choose one of: arrays, camvid, facades, image_mask, yolo"),
+        ("data: {reader: imagemask}", "data: unknown reader 'imagemask': did you mean 'image_mask'?"),
+        ("data: {reader: facades, trian: 5}", "data.trian: unknown key, did you mean 'train'?"),
+        ("data: {reader: facades, train: 0}", "data.train: input should be greater than or equal to 1 (got 0)"),
+        ("data: {reader: facades, height: tall}", "data.height: input should be a valid integer"),
+        ("data: {reader: yolo, path: x, clases: {a: [b]}}", "data.classes: field required"),
+        ("data: {reader: camvid, path: $NOWHERE/x}", "data.path: the environment variable NOWHERE is not set"),
+        ("data: {reader: camvid}", "data.path: field required"),
+    ],
+)
+def test_a_mistake_in_the_data_is_named(problems, data, said, monkeypatch):
+    monkeypatch.delenv("NOWHERE", raising=False)
+    found = problems(data)
+    assert found[0].startswith(said), found
+
+
+def test_a_key_of_another_reader_is_not_suggested(problems):
+    """``path`` is a key of most readers, but not of this one."""
+    (found,) = problems("data: {reader: facades, paths: x}")
+    assert "'path'" not in found
+
+
+def test_a_checkpoints_unset_variable_is_named_where_it_stands(problems, monkeypatch):
+    monkeypatch.delenv("NOWHERE", raising=False)
+    found = problems(FACADES + "model: {checkpoint: $NOWHERE/network}")
+    assert found == ["model.checkpoint: the environment variable NOWHERE is not set: export it, or write the path"]
+
+
+def test_an_illegal_order_is_refused(problems):
+    assert problems(FACADES + "stages: [int8, trim]") == [
+        "stages.1: trim changes structure and cannot follow a precision step: put it before"
+    ]
+
+
+def test_every_variant_counts_in_an_order(problems):
+    found = problems(FACADES + "stages: [{variants: [recalibrate, fp16]}, trim, int8]")
+    assert [line.split(":")[0] for line in found] == ["stages.1", "stages.2"]
+
+
+# All mistakes at once
+
+
+def test_every_mistake_is_reported_at_once(problems):
+    text = """
+data: {reader: facades, trian: 5, width: wide}
+stagse: []
+task: segmentatoin
+model: {name: pspnett, encodr: x}
+input: {hight: 64}
+train: {epoch: 3, batch_size: 1}
+goal: {limits: {byte: 3}}
+engine: {name: opnvino, threads: none}
+stages: [int8: {image: 9}, trimm, trim]
+"""
+    found = {line.split(": ")[0] for line in problems(text, "seed=-1", "nonsense")}
+    assert found == {
+        "data.trian", "data.width", "stagse", "task", "model.name", "model.encodr", "input.hight", "train.epoch",
+        "train.batch_size", "goal.limits.byte", "engine", "engine.threads", "stages.0.int8.image", "stages.1", "seed",
+        "'nonsense'",
+    }  # fmt: skip
+
+
+def test_one_mistake_is_one_problem(write):
+    with pytest.raises(UserError, match=r"^1 problem in "):
+        load_recipe(write(FACADES + "sede: 1"))
+
+
+# Files that are no recipe
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UserError, match=f"the recipe {tmp_path}/no.yaml does not exist: check the path"):
+        load_recipe(tmp_path / "no.yaml")
+
+
+def test_a_folder_is_no_recipe(tmp_path):
+    with pytest.raises(UserError, match="is not valid YAML"):
+        load_recipe(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["a: [1", "a: b: c", "\t- x", "a: !!python/object:os.system {}"])
+def test_broken_yaml_is_refused_on_one_line(write, text):
+    with pytest.raises(UserError, match="is not valid YAML") as caught:
+        load_recipe(write(text))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_photo_is_no_recipe(tmp_path):
+    (tmp_path / "photo.yaml").write_bytes(b"\x89PNG\xff\xfe\x00")
+    with pytest.raises(UserError, match="is not valid YAML"):
+        load_recipe(tmp_path / "photo.yaml")
+
+
+@pytest.mark.parametrize("text", ["", "- trim", "trim", "5"])
+def test_what_has_no_keys_is_no_recipe(write, text):
+    with pytest.raises(UserError, match="must hold keys and values"):
+        load_recipe(write(text))
+
+
+# Plans
+
+
+def test_a_plan_is_json(write):
+    plan = load_recipe(write(GOOD)).plan()
+    assert json.loads(json.dumps(plan)) == plan
+
+
+def test_a_plan_makes_the_recipe_again(write, tmp_path):
+    recipe = load_recipe(write(GOOD))
+    (tmp_path / "plan.json").write_text(json.dumps(recipe.plan()))
+    assert recipe_of_run(tmp_path) == recipe
+
+
+def test_a_plan_spells_out_defaults(write):
+    assert load_recipe(write(FACADES)).plan()["goal"]["max_drop"] == 0.5
+
+
+def test_a_folder_without_a_plan_is_no_run(tmp_path):
+    with pytest.raises(UserError, match=r"is not a run: it has no plan\.json"):
+        recipe_of_run(tmp_path)
+
+
+def test_a_run_of_live_objects_needs_its_script(tmp_path):
+    (tmp_path / "plan.json").write_text('{"data": {"train": 5}}')
+    with pytest.raises(UserError, match=f"run the same script with out='{tmp_path}'"):
+        recipe_of_run(tmp_path)
+
+
+# From Python
+
+
+def test_stages_from_python_are_checked_alike():
+    problems: list[str] = []
+    parse_stages(["trimm", {"int8": {"image": 3}}], problems)
+    assert [problem.split(":")[0] for problem in problems] == ["stages.0", "stages.1.int8.image"]
+
+
+def test_checking_a_recipe_imports_no_torch(write, in_fresh_python):
+    script = (
+        "import sys; from pathlib import Path; from tinysight.recipe import load_recipe\n"
+        f"load_recipe(Path({str(write(GOOD))!r})); print('torch' in sys.modules)"
+    )
+    assert in_fresh_python(script).strip() == "False"

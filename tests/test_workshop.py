@@ -1,0 +1,84 @@
+"""The workshop, with the tiny network as reference and float16 as its one reduction."""
+
+import pytest
+
+from tinysight.data.source import open_data, save_data
+from tinysight.engines import ENGINES
+from tinysight.engines.bundle import Bundle
+from tinysight.engines.settings import EngineSettings
+from tinysight.job import Job
+from tinysight.progress import Progress
+from tinysight.reduction.precision.fp16 import Fp16
+from tinysight.runs.folder import RunFolder
+from tinysight.search.goal import Goal
+from tinysight.search.walk import Stage
+from tinysight.workshop import DATA, Workshop
+
+STAGE = Stage("precision", (Fp16(),))
+QUIET = Progress(quiet=True)
+
+
+@pytest.fixture(scope="module")
+def job(tiny_network, tiny_task, tiny_data):
+    from tinysight.data.readers import Facades
+
+    dataset = open_data(tiny_data)
+    return Job(
+        plan={"model": {"name": "tiny"}}, task=tiny_task, reader=Facades(train=12, val=6, test=4, height=64, width=64),
+        dataset=dataset, data_digest=dataset.digest(), weights_digest="", train=dataset.split("train"), augment=False,
+        make_reference=lambda folder, progress: tiny_network.copy(), pristine=tiny_network.module, stages=(STAGE,),
+        goal=Goal(max_drop=5), engine=EngineSettings(threads=2), seed=0, device="cpu",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(job, tmp_path_factory):
+    """The run's folder, closed again, with the records of the reference, a candidate, and one that came too late."""
+    path = tmp_path_factory.mktemp("run")
+    with RunFolder(path, job.plan) as folder, Workshop(job, folder, QUIET) as workshop:
+        save_data(path / DATA, job.reader, job.dataset)
+        reference = workshop.reference()
+        late = workshop.attempt(reference, STAGE, Fp16(), "too late")
+        return path, reference, workshop.attempt(reference, STAGE, Fp16(), None), late
+
+
+@pytest.fixture
+def again(job, made):
+    """The same run, gone on with."""
+    with RunFolder(made[0], job.plan) as folder, Workshop(job, folder, QUIET) as workshop:
+        yield workshop
+
+
+@pytest.mark.parametrize("which", [1, 2])
+def test_a_record_says_where_its_artifact_lies(made, which):
+    record = made[which]
+    assert record.artifact == f"candidates/{record.id}"
+    assert Bundle.open(made[0] / record.artifact).classes == ("background", "advertising")
+
+
+def test_what_was_never_made_has_no_artifact(made):
+    late = made[3]
+    assert (late.verdict, late.why, late.artifact) == ("not_run", "too late", None)
+
+
+def test_every_measurement_is_filled_in(made):
+    line = made[2].line()
+    assert [name for name, value in line.items() if value is None] == []
+
+
+def test_bytes_are_those_of_the_artifact(made):
+    path, _, candidate, _ = made
+    files = ENGINES["openvino"].files(path / candidate.artifact)
+    assert candidate.bytes.total == sum(file.stat().st_size for file in files)
+
+
+def test_the_reference_is_found_again(again, made):
+    assert again.reference() == made[1]
+
+
+def test_a_candidate_is_found_again(again, made):
+    assert again.attempt(made[1], STAGE, Fp16(), None) == made[2]
+
+
+def test_a_finished_candidate_is_never_too_late(again, made):
+    assert again.attempt(made[1], STAGE, Fp16(), "too late") == made[2]

@@ -1,0 +1,134 @@
+"""Batches: samples at the network's size, normalised as in deployment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tinysight.data import InputPolicy, Sample
+from tinysight.data.live import live_samples
+from tinysight.errors import UserError
+from tinysight.tasks import Segmentation
+from tinysight.training.batches import Batches
+
+TASK = Segmentation(("background", "sign"))
+POLICY = InputPolicy(height=16, width=24)
+
+
+class _Stored(Sample):
+    """A random picture with a random mask."""
+
+    group = None
+
+    def __init__(self, number: int, size: tuple[int, int] = (20, 30)) -> None:
+        self.name = f"train/{number}"
+        generator = np.random.default_rng(number)
+        self.image = generator.integers(0, 256, (*size, 3), dtype=np.uint8)
+        self.mask = generator.integers(0, 2, size, dtype=np.uint8)
+
+    def read(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.image, self.mask
+
+    def image_digest(self) -> str:
+        return self.name
+
+    target_digest = image_digest
+
+
+def _stored(count: int) -> list[_Stored]:
+    return [_Stored(number) for number in range(count)]
+
+
+def _batches(samples: Any, policy: InputPolicy = POLICY, augment: bool = False) -> Batches:
+    return Batches(samples, policy, TASK, augment=augment)
+
+
+@pytest.mark.parametrize("mode", ["resize", "pad"])
+def test_images_are_normalised_as_in_deployment(mode: str):
+    policy, samples = POLICY.model_copy(update={"mode": mode}), _stored(3)
+    images = torch.cat([images for images, _ in _batches(samples, policy).plain(2)])
+    expected = np.concatenate([policy.apply(sample.image) for sample in samples])
+    torch.testing.assert_close(images, torch.from_numpy(expected), rtol=0, atol=1e-6)
+
+
+def test_targets_are_whole_numbers_at_the_networks_size():
+    _, targets = next(_batches(_stored(2)).plain(2))
+    assert (targets.dtype, targets.shape) == (torch.int64, (2, 16, 24))
+
+
+def test_padding_is_ignored():
+    policy = InputPolicy(height=32, width=24, mode="pad")
+    _, targets = next(_batches(_stored(1), policy).plain(1))
+    assert (targets[:, 16:] == TASK.ignore_index).all()
+
+
+def test_plain_gives_every_sample_once_in_order():
+    samples = _stored(5)
+    sizes = [len(images) for images, _ in _batches(samples).plain(2)]
+    assert sizes == [2, 2, 1]
+
+
+def test_an_epoch_drops_a_last_part_batch():
+    assert [len(images) for images, _ in _batches(_stored(5)).epoch(2)] == [2, 2]
+
+
+def test_an_epoch_smaller_than_a_batch_is_one_batch():
+    assert [len(images) for images, _ in _batches(_stored(3)).epoch(8)] == [3]
+
+
+def test_a_split_of_one_image_is_shown_twice():
+    images, _ = next(_batches(_stored(1)).epoch(8))
+    assert torch.equal(images[0], images[1])
+
+
+@pytest.mark.parametrize(("samples", "size", "count"), [(5, 2, 2), (3, 8, 1), (1, 8, 1)])
+def test_count_is_the_number_of_batches(samples: int, size: int, count: int):
+    batches = _batches(_stored(samples))
+    assert batches.count(size) == count == len(list(batches.epoch(size)))
+
+
+def _epoch(batches: Batches, seed: int) -> torch.Tensor:
+    torch.manual_seed(seed)
+    return torch.cat([images for images, _ in batches.epoch(2)])
+
+
+def test_equal_seeds_give_equal_epochs():
+    assert torch.equal(_epoch(_batches(_stored(6), augment=True), 1), _epoch(_batches(_stored(6), augment=True), 1))
+
+
+def test_other_seeds_give_other_epochs():
+    batches = _batches(_stored(6))
+    assert not torch.equal(_epoch(batches, 1), _epoch(batches, 2))
+
+
+def test_augmentation_moves_image_and_mask_together():
+    sample = _Stored(0, (16, 24))
+    sample.image = np.repeat(sample.mask[..., None] * 255, 3, axis=2).astype(np.uint8)
+    policy = InputPolicy(height=16, width=24, mean=(0.5,) * 3, std=(0.5,) * 3)
+    torch.manual_seed(0)
+    images, targets = next(_batches([sample] * 4, policy, augment=True).epoch(4))
+    # the crop is scaled, so pixels at the borders between classes are in between
+    assert ((images[:, 0] > 0) == (targets == 1)).float().mean() > 0.8
+
+
+def test_normalised_images_are_handed_on():
+    image = np.random.default_rng(0).normal(size=(3, 16, 24)).astype(np.float32)
+    policy = InputPolicy(height=16, width=24, mean=(0.0,) * 3, std=(1.0,) * 3, normalised_by="caller")
+    images, _ = next(_batches(live_samples([(image, np.zeros((16, 24), np.uint8))], "train"), policy).plain(1))
+    assert torch.equal(images[0], torch.from_numpy(image))
+
+
+def test_normalised_images_for_a_network_that_takes_pictures_are_refused():
+    items = [(np.zeros((3, 20, 30), np.float32), np.zeros((20, 30), np.uint8))]
+    with pytest.raises(UserError, match=r"takes uint8 pictures of 3 channels.*float32 \(3, 20, 30\)"):
+        next(_batches(live_samples(items, "train")).plain(1))
+
+
+def test_a_target_out_of_range_names_the_sample():
+    sample = _Stored(7)
+    sample.mask[0, 0] = 9
+    with pytest.raises(UserError, match="training sample 'train/7': the mask holds the label 9"):
+        next(_batches([sample]).plain(1))
