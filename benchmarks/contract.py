@@ -31,7 +31,7 @@ FAMILIES = ("pspnet", "unet", "fpn", "deeplabv3plus", "linknet", "manet", "pan",
 SETTINGS: dict[str, dict[str, Any]] = {
     "trim": {},
     "narrow": {"keep": 0.5},
-    "resize": {"height": 64, "width": 96},
+    "resize": {},
     "recalibrate": {"images": 9, "batch_size": 4},
     "finetune": {"epochs": 1, "batch_size": 4},
     "bf16": {},
@@ -41,7 +41,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
 TOLERANCE = {"bf16": 0.05, "fp16": 0.02, "int8": None}
 """Largest difference from torch as a share of the largest score; 1e-3 where nothing stands here. Random weights say
 nothing about int8, so its file must only run, on every engine."""
-HEIGHT, WIDTH = 96, 128
+SIZES = {"pan": (160, 192)}
+"""Input height and width; PAN's pyramid pools further than the others and breaks at 96 x 128."""
+USUAL_SIZE = (96, 128)
 NARROW_TRIES = 24
 THREADS = 2
 
@@ -59,9 +61,14 @@ class Row:
         """``method/family/encoder``."""
         return f"{self.method}/{self.family}/{self.encoder}"
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the input."""
+        return SIZES.get(self.family, USUAL_SIZE)
+
     def made_with(self) -> str:
-        """Identify everything that could change the result: method, its settings and version, and the libraries."""
-        return digest_of([self.name, METHODS[self.method].version, SETTINGS[self.method], versions()])
+        """Identify everything that could change the result: method, its settings and version, size and libraries."""
+        return digest_of([self.name, METHODS[self.method].version, SETTINGS[self.method], self.size, versions()])
 
 
 def encoders(family: str) -> tuple[str, ...]:
@@ -107,7 +114,7 @@ def build(row: Row) -> Any:
 
     torch.manual_seed(0)
     spec = ModelSpec(builder=row.family, args={"encoder": row.encoder, "classes": 3})
-    return Network(spec.build().eval(), spec, InputPolicy(height=HEIGHT, width=WIDTH))
+    return Network(spec.build().eval(), spec, InputPolicy(height=row.size[0], width=row.size[1]))
 
 
 def make_context(base: Any, work: Path, network_name: str) -> Any:
@@ -122,8 +129,9 @@ def make_context(base: Any, work: Path, network_name: str) -> Any:
     from tinysight.tasks import Segmentation
 
     generator = np.random.default_rng(0)
-    pictures = generator.integers(0, 256, (9, HEIGHT, WIDTH, 3), dtype=np.uint8)
-    masks = generator.integers(0, 3, (9, HEIGHT, WIDTH), dtype=np.uint8)
+    size = (base.input.height, base.input.width)
+    pictures = generator.integers(0, 256, (9, *size, 3), dtype=np.uint8)
+    masks = generator.integers(0, 3, (9, *size), dtype=np.uint8)
 
     def float_export(network: Any) -> Path:
         path = work.parent / f"{network_name}.onnx"
@@ -139,9 +147,11 @@ def make_context(base: Any, work: Path, network_name: str) -> Any:
 
 
 def reduced(method: str, base: Any, context: Any) -> Any:
-    """Reduce ``base``; only narrow needs to look for something to reduce."""
+    """Reduce ``base``; narrow looks for something to reduce, and resize takes the next smaller size."""
     if method == "narrow":
         return narrow(base, context)
+    if method == "resize":
+        return METHODS[method](height=base.input.height - 32, width=base.input.width - 32).reduce(base, context)
     return METHODS[method](**SETTINGS[method]).reduce(base, context)
 
 
@@ -244,7 +254,7 @@ def write_table(done: dict[str, dict[str, Any]]) -> None:
     lines = [
         "# Every reduction with every family of networks",
         "",
-        "Made by `make contract` (`benchmarks/contract.py`), random weights, input 96 x 128, "
+        "Made by `make contract` (`benchmarks/contract.py`), random weights, input 96 x 128 (PAN 160 x 192), "
         f"{', '.join(f'{name} {version}' for name, version in versions().items() if name in SHOWN)}.",
         "",
         "*ok*: reduced, saved, loaded in a new process with identical outputs, exported, and OpenVINO and ONNX Runtime "
@@ -283,18 +293,19 @@ def cell(line: dict[str, Any] | None, reasons: list[str]) -> str:
 def run_all(only: str, minutes: float | None, limit: float) -> int:
     """Do every row that is not done yet; return the number of failures among all."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    done = read_rows()
+    rows = list(all_rows())
+    fresh = {row.name: row.made_with() for row in rows}
+    done = {name: line for name, line in read_rows().items() if line["made_with"] == fresh.get(name)}
     deadline = time.monotonic() + 60 * minutes if minutes else None
     with tempfile.TemporaryDirectory() as work:
-        for row in all_rows():
-            known = done.get(row.name)
-            if only not in row.name or (known and known["made_with"] == row.made_with()):
+        for row in rows:
+            if only not in row.name or row.name in done:
                 continue
             if deadline and time.monotonic() > deadline:
                 break
             done[row.name] = line = do_row(row, Path(work), limit)
-            with ROWS.open("a", encoding="utf-8") as rows:
-                rows.write(json.dumps(line) + "\n")
+            with ROWS.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
             print(f"{line['status']:15} {row.name} ({line['seconds']} s) {line.get('why', '')}", flush=True)
             write_table(done)
     write_table(done)

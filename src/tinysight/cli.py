@@ -176,8 +176,12 @@ def _reduce(recipe: Any, out: Path | None, update: bool) -> None:
 
 
 def _require_reduce_extra() -> None:
+    import os
+    import tempfile
     from importlib.util import find_spec
 
+    # torch makes a cache folder for a compiler that is never called here; it is told of a folder that exists.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", tempfile.gettempdir())
     missing = [name for name in ("torch", "safetensors", "onnx", "nncf", "jinja2") if find_spec(name) is None]
     if missing:
         raise UserError(f"this verb needs {', '.join(missing)}: run pip install 'tinysight[reduce]'")

@@ -12,7 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["draft_of", "naming_a_full_disk", "read_json", "sweep_drafts", "write_atomically", "write_json", "write_text"]
+__all__ = [
+    "draft_of",
+    "naming_a_full_disk",
+    "read_json",
+    "sweep_drafts",
+    "write_atomically",
+    "write_json",
+    "write_text",
+]
 
 FULL_BELOW_BYTES = 1 << 20
 

@@ -1,4 +1,4 @@
-"""Every mistake ends in one message that names the file or the key and what to do, with exit code 2 and nothing lost."""
+"""Every mistake ends in one message that names the file or key and what to do, with exit code 2 and nothing lost."""
 
 from __future__ import annotations
 
@@ -312,14 +312,15 @@ def test_a_full_disk_ends_with_one_message_and_the_same_command_goes_on(
         return moved(path, target)
 
     monkeypatch.setattr(Path, "replace", replace)
-    for full_at in ("plan.json", "training.pt", "model.onnx", "record.json", "choice.json", "result.json", "bundle.json"):
+    for name in ("plan.json", "training.pt", "record.json", "result.json", "bundle.json"):
+        full_at = name
         message = refused(cli, recipe.parent, "stages=[fp16]", "train.epochs=1")
         assert "no space left on device" in message
         assert "free some space or choose another --out; the same command then goes on" in message
     full_at = "nothing"
     answer = cli("reduce", recipe, "stages=[fp16]", "train.epochs=1", "--out", recipe.parent / "out")
     assert answer.code == 0, answer.err
-    assert not [path for path in (recipe.parent / "out").rglob(".*")], "drafts are left"
+    assert not list((recipe.parent / "out").rglob(".*")), "drafts are left"
 
 
 def test_a_disk_that_fills_up_while_measuring_fails_no_candidate(

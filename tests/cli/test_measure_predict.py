@@ -64,10 +64,13 @@ def test_any_candidate_can_be_measured_on_the_other_engine(cli, run, tmp_path: P
 def test_measuring_names_what_is_mistyped(cli, run, tmp_path: Path, monkeypatch, changed: dict[str, str]) -> None:
     monkeypatch.chdir(tmp_path)
     options = {"split": "val", "engine": "openvino", "data": str(run.path / "data.json")} | changed
-    answer = cli("measure", run.path / "best", *(part for key, value in options.items() for part in (f"--{key}", value)))
+    arguments = (part for key, value in options.items() for part in (f"--{key}", value))
+    answer = cli("measure", run.path / "best", *arguments)
     assert answer.code == 2
-    hints = {"split": "did you mean 'val'?", "engine": "did you mean 'openvino'?", "data": "nowhere.json does not exist"}
-    assert hints[next(iter(changed))] in answer.err
+    hints = {"split": "did you mean 'val'?", "engine": "did you mean 'openvino'?", "data": "does not exist"}
+    ((key, value),) = changed.items()
+    assert value in answer.err
+    assert hints[key] in answer.err
     assert not list(tmp_path.iterdir()), "a refused command leaves a folder"
 
 
@@ -76,7 +79,8 @@ def test_measuring_refuses_data_with_other_classes(cli, run, tmp_path: Path) -> 
     for split in ("train", "val"):
         for part in ("images", "masks"):
             (tmp_path / "data" / part / split).mkdir(parents=True)
-            write_png(tmp_path / "data" / part / split / "a.png", np.zeros((64, 64, 3)[: 3 if part == "images" else 2], np.uint8))
+            shape = (64, 64, 3) if part == "images" else (64, 64)
+            write_png(tmp_path / "data" / part / split / "a.png", np.zeros(shape, np.uint8))
     description["reader"] = {"reader": "image_mask", "path": str(tmp_path / "data"), "classes": ["cat", "dog"]}
     description["splits"] = {"val": ["val/a"]}
     (tmp_path / "data.json").write_text(json.dumps(description))
@@ -110,7 +114,9 @@ def test_a_truncated_model_file_is_named(cli, run, tmp_path: Path, photos: Path)
 
 
 @pytest.mark.parametrize(
-    ("what", "expected"), [("", {"a", "b", "c"}), ("*.jpg", {"a", "c"}), ("b.png", {"b"})], ids=["folder", "glob", "file"]
+    ("what", "expected"),
+    [("", {"a", "b", "c"}), ("*.jpg", {"a", "c"}), ("b.png", {"b"})],
+    ids=["folder", "glob", "file"],
 )
 def test_predicting_writes_a_mask_and_an_overlay_for_every_photo(
     cli, run, photos: Path, tmp_path: Path, what: str, expected: set[str]
@@ -127,7 +133,7 @@ def test_predicting_writes_a_mask_and_an_overlay_for_every_photo(
         assert read_image(tmp_path / "p" / f"{name}.overlay.png").shape == (80, 96, 3)
 
 
-def test_predicting_without_out_takes_a_new_folder_each_time(cli, run, photos: Path, tmp_path: Path, monkeypatch) -> None:
+def test_predicting_without_out_takes_new_folders(cli, run, photos: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     for number in (1, 2):
         answer = cli("predict", run.path / "best", photos / "b.png", "--threads", 1)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysight.engines.base import MODEL_ONNX, Compiled, Engine, require_file
+from tinysight.engines.quiet import import_onnxruntime
 from tinysight.errors import UserError
 
 __all__ = ["OnnxRuntime"]
@@ -26,8 +27,7 @@ class OnnxRuntime(Engine):
 
     def version(self) -> str:
         """Return ONNX Runtime's version."""
-        import onnxruntime
-
+        onnxruntime = import_onnxruntime()
         return str(onnxruntime.__version__)
 
     def files(self, artifact: Path) -> list[Path]:
@@ -36,8 +36,7 @@ class OnnxRuntime(Engine):
 
     def compile(self, artifact: Path, *, threads: int, execute: str = "f32") -> Compiled:
         """Make a session; the optimised graph goes through a temporary file only to read back what it executes."""
-        import onnxruntime
-
+        onnxruntime = import_onnxruntime()
         if reason := self.refuse(execute):
             raise UserError(f"{artifact} cannot run in {execute} here: {reason}")
         options = onnxruntime.SessionOptions()

@@ -95,10 +95,18 @@ def convert_to_ir(onnx_file: Path, artifact: Path, *, keep_float16: bool) -> Non
     ov = import_openvino()
     try:
         model = ov.Core().read_model(str(onnx_file)) if keep_float16 else ov.convert_model(str(onnx_file))
+        _name_by_place(model)
         # save_model compresses to fp16 unless told otherwise: precision is decided by the precision record alone.
         ov.save_model(model, str(artifact / MODEL_IR), compress_to_fp16=False)
     except Exception as error:  # an operator it lacks is an exception type of its own, not a RuntimeError
         raise UserError(f"OpenVINO cannot convert {onnx_file}: {_first_line(error)}") from error
+
+
+def _name_by_place(model: Any) -> None:
+    """Name inner nodes by their place: OpenVINO's names count through a process's life, and so change the file."""
+    for number, node in enumerate(model.get_ordered_ops()):
+        if node.get_type_name() not in {"Parameter", "Result"}:
+            node.set_friendly_name(f"{node.get_type_name()}_{number}")
 
 
 def _first_line(error: Exception) -> str:

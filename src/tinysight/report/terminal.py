@@ -61,7 +61,7 @@ def print_headline(rows: Sequence[HeadlineRow], stream: IO[str] | None = None) -
 
 def plain_console(stream: IO[str] | None = None) -> Console:
     """Return a console as wide as the terminal, or wide enough for the tables where there is none."""
-    console = Console(file=stream)
+    console = Console(file=stream, markup=False)  # 'tinysight[reduce]' is a name, not a style
     if not console.is_terminal:
         console.width = 150
     return console

@@ -1,0 +1,72 @@
+"""The README's commands run, and every relative link in the project's pages leads somewhere.
+
+A fenced ``sh`` or ``python`` block that follows the comment ``<!-- test -->`` is run, and a block that follows
+``<!-- test: NAME -->`` is written to the file NAME. The blocks of one page share a folder and come in order, so that
+one may use what an earlier one made.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("docs", "examples", "recipes", "benchmarks")
+PAGES = [ROOT / "README.md", *sorted(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))]
+BLOCK = re.compile(r"^<!-- test(?:: (\S+))? -->\s*\n```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)[^)]*\)|<img[^>]+src=\"([^\"]+)\"")
+FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+
+
+class Block(NamedTuple):
+    """A piece of a page to run, or to write to the file ``name``."""
+
+    name: str
+    language: str
+    code: str
+
+
+def blocks(page: Path) -> list[Block]:
+    return [Block(*found) for found in BLOCK.findall(page.read_text(encoding="utf-8"))]
+
+
+def command(block: Block) -> list[str]:
+    return [sys.executable, "-c", block.code] if block.language == "python" else ["bash", "-ec", block.code]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
+def test_the_commands_of_a_page_run(page: Path, tmp_path: Path) -> None:
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    for block in blocks(page):
+        if block.name:
+            (tmp_path / block.name).write_text(block.code, encoding="utf-8")
+            continue
+        done = subprocess.run(command(block), cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, f"{block.code}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    text = FENCED.sub("", page.read_text(encoding="utf-8"))
+    targets = ["".join(found) for found in LINK.findall(text)]
+    missing = [
+        target
+        for target in targets
+        if not re.match(r"[a-z]+:|#", target) and not (page.parent / target.partition("#")[0]).exists()
+    ]
+    assert not missing
+
+
+def test_only_marked_blocks_are_taken(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "```sh\nfalse\n```\n<!-- test -->\n```sh\ntrue\n```\n\n<!-- test: a.yaml -->\n```yaml\nb: 1\n```\n"
+        "<!-- test -->\n\n```python\npass\n```\n"
+    )
+    assert blocks(page) == [Block("", "sh", "true\n"), Block("a.yaml", "yaml", "b: 1\n"), Block("", "python", "pass\n")]
