@@ -151,8 +151,8 @@ def refuse_wrong_output(network: Network, task: Task) -> None:
     except UserError:
         raise
     except Exception as error:  # whatever a network raises for a size it was not made for
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(f"the network does not run on an input of {size} ({reason}): choose another input") from error
+        cause = " ".join(str(error).split())[:300]
+        raise UserError(f"the network does not run on an input of {size} ({cause}): choose another input") from error
     if reason := task.refuse_output(shape):
         raise UserError(f"{reason}: check the network's number of classes, or choose its output with output=…")
 
