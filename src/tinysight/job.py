@@ -153,8 +153,8 @@ def refuse_wrong_output(network: Network, task: Task) -> None:
     except Exception as error:  # whatever a network raises for a size it was not made for
         cause = " ".join(str(error).split())[:300]
         raise UserError(f"the network does not run on an input of {size} ({cause}): choose another input") from error
-    if reason := task.refuse_output(shape):
-        raise UserError(f"{reason}: check the network's number of classes, or choose its output with output=…")
+    if wrong := task.refuse_output(shape):
+        raise UserError(f"{wrong}: check the network's number of classes, or choose its output with output=…")
 
 
 def fit_reference(

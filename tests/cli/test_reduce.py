@@ -205,7 +205,7 @@ def test_demo_runs_the_recipe_it_ships_with(cli, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_same_network_gives_the_same_bytes_whatever_was_made_before_it(run, tmp_path: Path) -> None:
-    """OpenVINO numbers nodes through a process's life: a resumed run would ship other bytes than an uninterrupted one."""
+    """OpenVINO numbers nodes through a process's life, so a resumed run would ship other bytes than a whole one."""
     for record in run.records:
         if record["bytes"]:
             folder = run.path / "candidates" / record["id"]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -55,7 +54,6 @@ class Shell:
     """Where commands run: ``cwd``, ``home`` and ``temporary`` are fresh folders, ``site`` is imported at start."""
 
     root: Path
-    blocked: Sequence[str] = field(default=())
 
     @property
     def cwd(self) -> Path:
