@@ -124,7 +124,9 @@ def data_check(recipe: RecipeFile, overrides: Overrides = None, out: Out = None)
 
 
 @app.command(name="list")
-def list_(what: Annotated[str, typer.Argument(help="models, reductions, readers or engines.")]) -> None:
+def list_(
+    what: Annotated[str, typer.Argument(help="Which table.", metavar="models|reductions|readers|engines")],
+) -> None:
     """List the rows of a table."""
     from tinysight.tables import print_rows
 
@@ -143,7 +145,8 @@ def main() -> None:
     """Run the command line; mistakes end in one message and exit code 2, an interruption in 130."""
     try:
         # Without standalone mode typer returns the code to end with, also of an interruption, instead of raising.
-        code = app(prog_name="tinysight", standalone_mode=False)
+        arguments = sys.argv[1:] if sys.argv[1:] not in ([], ["data"]) else [*sys.argv[1:], "--help"]
+        code = app(arguments, prog_name="tinysight", standalone_mode=False)
     except UserError as error:
         _stop(str(error))
     except typer.Abort:
@@ -163,7 +166,7 @@ def main() -> None:
 def _reduce(recipe: Any, out: Path | None, update: bool) -> None:
     _require_reduce_extra()
     from tinysight.report.headline import headline
-    from tinysight.report.terminal import print_headline, print_table
+    from tinysight.report.terminal import print_checks, print_headline, print_table
     from tinysight.verbs import reduce_recipe
 
     result = reduce_recipe(recipe, out=out, update=update)
@@ -171,6 +174,7 @@ def _reduce(recipe: Any, out: Path | None, update: bool) -> None:
     print_table(result.records, metric)
     reference = next(record for record in result.records if record.verdict == "reference")
     print_headline(headline(reference, result.best, result.summary))
+    print_checks(result.summary)
     print(f"bundle: {result.bundle.resolve()}")
     print(f"report: {result.report.resolve()}")
 

@@ -40,7 +40,7 @@ class Job:
     ``plan`` is what a resumed run must have in common with the first. ``reader`` opens validation and test data in
     processes without torch; ``train`` may be live. ``weights_digest`` identifies weights that come from outside.
     ``make_reference`` builds and, where asked, trains the reference, keeping its state in the folder it is given.
-    ``pristine`` is a live network as it was handed over.
+    ``pristine`` is a live network as it was handed over. ``caution`` is what a reader must know about the data.
     """
 
     plan: Mapping[str, Any]
@@ -53,6 +53,7 @@ class Job:
     augment: bool
     make_reference: Callable[[Path, Progress], Network]
     pristine: nn.Module | None
+    caution: str
     stages: tuple[Stage, ...]
     goal: Goal
     engine: EngineSettings
@@ -71,7 +72,8 @@ def job_from_recipe(recipe: Recipe) -> Job:
             "the recipe has neither train nor model.checkpoint: a network with random weights has no quality to keep; "
             "add a train section, or a checkpoint"
         )
-    dataset = hold_out(recipe.data.read(), recipe.test_fraction)
+    given = recipe.data.read()
+    dataset = hold_out(given, recipe.test_fraction)
     train = in_memory(dataset.split("train"))
     dataset.split("val")
     task = TASKS[recipe.task](dataset.classes, dataset.ignore_index)
@@ -92,12 +94,24 @@ def job_from_recipe(recipe: Recipe) -> Job:
         augment=recipe.train.augment if recipe.train else True,
         make_reference=make_reference,
         pristine=None,
+        caution=set_aside(given, dataset, trained_elsewhere=recipe.model.checkpoint is not None),
         stages=recipe.stages,
         goal=recipe.goal,
         engine=recipe.engine,
         seed=recipe.seed,
         device=recipe.device,
     )
+
+
+def set_aside(given: Dataset, dataset: Dataset, *, trained_elsewhere: bool) -> str:
+    """Say where the test split comes from, if it was not given."""
+    if given.splits.get("test"):
+        return ""
+    text = f"There was no test split: {len(dataset.split('test'))} of {len(given.split('train'))} training images were set "
+    text += "aside as test images."
+    if trained_elsewhere:
+        text += " The network came trained, perhaps on these very images: the check on them may be too kind."
+    return text
 
 
 def refuse_one_class(train: Sequence[Sample], task: Task) -> None:

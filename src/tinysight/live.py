@@ -20,7 +20,7 @@ from tinysight.data.splits import hold_out
 from tinysight.engines import ENGINES
 from tinysight.engines.settings import EngineSettings
 from tinysight.errors import UserError, unknown_name
-from tinysight.job import Job, fit_reference, refuse_one_class
+from tinysight.job import Job, fit_reference, refuse_one_class, set_aside
 from tinysight.models.spec import LIVE, ModelSpec
 from tinysight.pipeline import Result, run
 from tinysight.progress import Progress
@@ -92,7 +92,8 @@ def reduce(
     parsed = parse_stages(list(stages), problems)
     if problems:
         raise UserError("\n  ".join([f"{len(problems)} problem(s) in stages:", *problems]))
-    samples = _samples(data)
+    given, arranged = _samples(data)
+    samples = arranged.splits
     policy = input or _policy_of(samples["val"][0])
     spec = ModelSpec(builder=LIVE, args={"class": type(model).__qualname__}, output=output)
     network = Network(copy.deepcopy(model).cpu().eval(), spec, policy)
@@ -132,11 +133,13 @@ def reduce(
             make_reference=make_reference, pristine=model, stages=parsed, goal=goal or Goal(), engine=settings,
             seed=seed,
             device=device,
+            caution=set_aside(given, arranged, trained_elsewhere=train is None),
         )  # fmt: skip
         return run(job, folder, progress)
 
 
-def _samples(data: Mapping[str, Any]) -> dict[str, Sequence[Sample]]:
+def _samples(data: Mapping[str, Any]) -> tuple[Dataset, Dataset]:
+    """Return the data as it was given, and with a test split."""
     for split in data:
         if split not in {"train", "val", "test"}:
             raise unknown_name("split in data", str(split), ("train", "val", "test"))
@@ -144,7 +147,8 @@ def _samples(data: Mapping[str, Any]) -> dict[str, Sequence[Sample]]:
         if split not in data:
             raise UserError(f"data has no '{split}': give {{'train': …, 'val': …}}, and 'test' if there is one")
     samples = {split: live_samples(dataset, split) for split, dataset in data.items()}
-    return dict(hold_out(Dataset(("any",), samples), 0.15).splits)
+    given = Dataset(("any",), samples)
+    return given, hold_out(given, 0.15)
 
 
 def _policy_of(sample: Sample) -> InputPolicy:

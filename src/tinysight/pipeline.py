@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tinysight.data.source import save_data
 from tinysight.files import read_json, write_json
 from tinysight.job import Job
@@ -15,8 +17,7 @@ from tinysight.measure.latency import interleave, speedup
 from tinysight.measure.quality import PerImage
 from tinysight.measure.records import Speedup
 from tinysight.progress import Progress
-from tinysight.reduction.artifact import CHECKPOINT
-from tinysight.reduction.network import WEIGHTS
+from tinysight.reduction.network import CHECKPOINT, WEIGHTS
 from tinysight.report.page import write_report
 from tinysight.runs.environment import environment
 from tinysight.runs.folder import RunFolder
@@ -79,13 +80,7 @@ def decide(
         progress.say(f"timing the reference and {len(final) - 1} finalists again, in turn")
         kept = _ratios(workshop, final)
         write_json(folder.path / CHOICE, kept)
-    timed = [
-        record.with_(
-            speedup=Speedup.model_validate(kept[record.id]["speedup"]),
-            speedup_eager=Speedup.model_validate(kept[record.id]["speedup_eager"]),
-        )
-        for record in final
-    ]
+    timed = [_with_final_times(record, kept[record.id]) for record in final]
     best = choose(timed, job.goal)
     for record in timed:
         chosen = record.id == best.id and record.verdict != "reference"
@@ -123,6 +118,7 @@ def verify(job: Job, workshop: Workshop, folder: RunFolder, best: CandidateRecor
         "broken_limits": job.goal.broken_limits(best),
         "floor": _floor(job, workshop, best),
         "baseline": _baseline(workshop, folder),
+        "cautions": _cautions(job, workshop),
         "metric_definition": job.task.metric_definition,
         "mac_counter": COUNTER,
         "data": {split: len(samples) for split, samples in job.dataset.splits.items()} | {"digest": job.data_digest},
@@ -139,13 +135,26 @@ def _ratios(workshop: Workshop, final: Sequence[CandidateRecord]) -> dict[str, d
         if record.id != reference_id:
             timers[record.id] = workshop.start(record.id).time
     times = interleave(timers, rounds=FINAL_ROUNDS, runs=FINAL_RUNS)
+    p50, p90 = ({name: float(np.percentile(row, share)) for name, row in times.items()} for share in (50, 90))
     return {
         record.id: {
             "speedup": speedup(reference_id, times[reference_id], times[record.id]).model_dump(mode="json"),
             "speedup_eager": speedup(EAGER, times[EAGER], times[record.id]).model_dump(mode="json"),
+            "latency_ms": {"p50": p50[record.id], "p90": p90[record.id], "runs": times[record.id].size},
+            "eager_p50": p50[EAGER],
         }
         for record in final
     }
+
+
+def _with_final_times(record: CandidateRecord, kept: Mapping[str, Any]) -> CandidateRecord:
+    """Return the record with time and ratios of one and the same round, so that they agree with each other."""
+    assert record.latency_ms
+    return record.with_(
+        latency_ms=record.latency_ms.model_copy(update=kept["latency_ms"]),
+        speedup=Speedup.model_validate(kept["speedup"]),
+        speedup_eager=Speedup.model_validate(kept["speedup_eager"]),
+    )
 
 
 def _kept_choice(path: Path, final: Sequence[CandidateRecord]) -> dict[str, dict[str, Any]] | None:
@@ -160,9 +169,15 @@ def _floor(job: Job, workshop: Workshop, best: CandidateRecord) -> dict[str, Any
         "split": "val",
         "unit": chosen.unit,
         "units": len(chosen.by_unit()),
-        "caution": chosen.caution,
         "certifiable_drop": certifiable_drop(job.task, reference, chosen, job.goal),
     }
+
+
+def _cautions(job: Job, workshop: Workshop) -> list[str]:
+    """Return what a reader must know before trusting the result."""
+    reference = workshop.per_image(workshop.reference_id)
+    found = [job.task.caution(reference.statistics.sum(axis=0)), reference.caution, job.caution]
+    return [caution for caution in found if caution]
 
 
 def _baseline(workshop: Workshop, folder: RunFolder) -> dict[str, Any]:
@@ -171,4 +186,9 @@ def _baseline(workshop: Workshop, folder: RunFolder) -> dict[str, Any]:
     assert reference
     assert reference.params_used is not None
     checkpoint = folder.artifact(reference.id) / CHECKPOINT / WEIGHTS
-    return {"checkpoint_bytes": checkpoint.stat().st_size, "live_weight_bytes": 4 * reference.params_used}
+    eager = next(iter(read_json(folder.path / CHOICE).values()))["eager_p50"]
+    return {
+        "checkpoint_bytes": checkpoint.stat().st_size,
+        "live_weight_bytes": 4 * reference.params_used,
+        "eager_latency_ms": eager,
+    }

@@ -15,8 +15,7 @@ from tinysight.files import write_text
 from tinysight.models.spec import LIVE
 from tinysight.progress import Progress
 from tinysight.reduction.agreement import agreement
-from tinysight.reduction.artifact import CHECKPOINT
-from tinysight.reduction.network import load_network
+from tinysight.reduction.network import CHECKPOINT, load_network
 from tinysight.report.card import model_card
 from tinysight.runs.environment import versions
 from tinysight.runs.folder import read_candidates
@@ -42,9 +41,9 @@ def find_candidate(run: Path, identity: str) -> CandidateRecord:
     if identity == "best":
         found = [r for r in records if r.verdict == "best"] or [r for r in records if r.verdict == "reference"]
     else:
-        found = [record for record in records if record.id.startswith(identity)]
+        found = [record for record in records if record.id.startswith(identity) or record.variant == identity]
     if len(found) != 1:
-        known = ", ".join(record.id for record in records if record.bytes)
+        known = ", ".join(f"{record.id} ({record.variant})" for record in records if record.bytes)
         raise UserError(
             f"{len(found)} candidates of {run} have an id that begins with '{identity}': choose one of {known}"
         )

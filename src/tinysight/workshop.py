@@ -25,8 +25,8 @@ from tinysight.measure.quality import PerImage
 from tinysight.measure.records import Quality, Speedup
 from tinysight.models.liveness import parameter_counts
 from tinysight.progress import Progress
-from tinysight.reduction.artifact import CHECKPOINT, make_artifact
-from tinysight.reduction.network import Network, load_network
+from tinysight.reduction.artifact import make_artifact
+from tinysight.reduction.network import CHECKPOINT, Network, load_network
 from tinysight.reduction.step import Context, NotApplicable, Reduction
 from tinysight.runs.folder import RunFolder
 from tinysight.runs.records import CandidateRecord, Drop
@@ -99,6 +99,7 @@ class Workshop:
 
     def attempt(self, parent: CandidateRecord, stage: Stage, variant: Reduction, late: str | None) -> CandidateRecord:
         """Make, measure and judge one variant of ``parent``, or find it among what is finished."""
+        self._count += 1
         record = self._blank(parent, stage, variant)
         found = self._folder.find(record.id)
         if found and (found.drop or found.verdict == "skipped"):
@@ -136,7 +137,6 @@ class Workshop:
             return self._bench.score(process, split, per_image, Bundle.open(artifact))
 
     def _made(self, parent: CandidateRecord, variant: Reduction, record: CandidateRecord) -> CandidateRecord:
-        self._count += 1
         self._progress.say(f"[{self._count}] {record.stage}: {record.variant}, from {parent.variant}")
         started = time.monotonic()
         try:

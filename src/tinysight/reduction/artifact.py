@@ -12,13 +12,11 @@ from tinysight.engines.bundle import Bundle
 from tinysight.engines.export import export_onnx
 from tinysight.engines.openvino import convert_to_ir
 from tinysight.files import draft_of, naming_a_full_disk, write_atomically
-from tinysight.reduction.network import Network
+from tinysight.reduction.network import CHECKPOINT, Network
 from tinysight.reduction.precision.writer import write
 from tinysight.tasks import Task
 
-__all__ = ["CHECKPOINT", "make_artifact"]
-
-CHECKPOINT = "network"
+__all__ = ["make_artifact"]
 
 
 def make_artifact(network: Network, task: Task, folder: Path, float_export: Path | None) -> None:

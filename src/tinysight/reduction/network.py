@@ -24,10 +24,12 @@ from tinysight.reduction.precision.record import PrecisionRecord
 from tinysight.reduction.step import InputReduction, Step, StructureReduction
 from tinysight.reduction.table import METHODS
 
-__all__ = ["WEIGHTS", "Network", "load_network"]
+__all__ = ["CHECKPOINT", "WEIGHTS", "Network", "load_network"]
 
 SCHEMA = 1
 WEIGHTS = "weights.safetensors"
+CHECKPOINT = "network"
+"""Where a candidate's folder keeps its checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def load_network(folder: Path | str, *, into: nn.Module | None = None, trust: bo
     """Rebuild a network: build its spec, replay its structure steps, load its weights.
 
     Args:
-        folder: what ``Network.save`` wrote; or a ``.pt2`` of ``torch.export``, whose input counts as normalised.
+        folder: what ``Network.save`` wrote, or a candidate's folder that holds it; or a ``.pt2`` of ``torch.export``, whose input counts as normalised.
         into: for a checkpoint of a live network, a fresh instance of it, as it was before any reduction; it is copied.
         trust: allow a builder that is an import path, or a ``.pt2`` file; their code then runs.
 
@@ -109,6 +111,8 @@ def load_network(folder: Path | str, *, into: nn.Module | None = None, trust: bo
     folder = Path(folder)
     if folder.suffix == ".pt2":
         return _load_program(folder, trust)
+    if (folder / CHECKPOINT).is_dir():
+        folder = folder / CHECKPOINT
     stored = _read(folder / "spec.json", _Stored)
     steps = _read(folder / "steps.json", tuple[Step, ...])
     module = copy.deepcopy(into) if into is not None else stored.spec.build(trust=trust)

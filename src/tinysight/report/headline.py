@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from tinysight.measure.records import Speedup
 from tinysight.report.text import bytes_text, speedup_text
 from tinysight.runs.records import CandidateRecord
 
@@ -22,14 +23,18 @@ class HeadlineRow(NamedTuple):
 
 def headline(reference: CandidateRecord, best: CandidateRecord, summary: Mapping[str, Any]) -> list[HeadlineRow]:
     """Compare the choice with the reference: on validation images, in bytes and in time."""
-    return [*_quality(reference, best), *_bytes(reference, best, summary["baseline"]), *_time(best)]
+    return [
+        *_quality(reference, best),
+        *_bytes(reference, best, summary["baseline"]),
+        *_time(reference, best, summary["baseline"]),
+    ]
 
 
 def _quality(reference: CandidateRecord, best: CandidateRecord) -> list[HeadlineRow]:
     if not (reference.quality and best.quality and best.drop):
         return []
     before, after = f"{100 * reference.quality.value:.2f}", f"{100 * best.quality.value:.2f}"
-    return [HeadlineRow(f"{best.quality.metric} on val", before, after, f"{0.0 - best.drop.points:+.2f} points")]
+    return [HeadlineRow(f"{best.quality.metric} on val", before, after, _gained(-best.drop.points))]
 
 
 def _bytes(reference: CandidateRecord, best: CandidateRecord, baseline: Mapping[str, int]) -> list[HeadlineRow]:
@@ -44,27 +49,34 @@ def _bytes(reference: CandidateRecord, best: CandidateRecord, baseline: Mapping[
     return [
         HeadlineRow(axis, bytes_text(before), bytes_text(after), _less(1 - after / before))
         for axis, before in befores.items()
+        if before  # a network without weights has none to be held against
     ]
 
 
-def _time(best: CandidateRecord) -> list[HeadlineRow]:
-    if not best.latency_ms:
+def _time(reference: CandidateRecord, best: CandidateRecord, baseline: Mapping[str, float]) -> list[HeadlineRow]:
+    if not (reference.latency_ms and best.latency_ms):
         return []
+    engine, after = best.latency_ms.engine, f"{best.latency_ms.p50:.2f} ms"
     pairs = {
-        f"time, against the reference on {best.latency_ms.engine}": best.speedup,
-        "time, against the reference in eager PyTorch": best.speedup_eager,
+        f"time, against the reference on {engine}": (reference.latency_ms.p50, best.speedup),
+        "time, against the reference in eager PyTorch": (baseline["eager_latency_ms"], best.speedup_eager),
     }
-    after = best.latency_ms.p50
     return [
-        HeadlineRow(
-            axis,
-            f"{after * faster.ratio:.2f} ms",
-            f"{after:.2f} ms",
-            f"{_less(1 - 1 / faster.ratio)}, {speedup_text(faster)} times faster",
-        )
-        for axis, faster in pairs.items()
+        HeadlineRow(axis, f"{before:.2f} ms", after, _faster(faster))
+        for axis, (before, faster) in pairs.items()
         if faster
     ]
+
+
+def _faster(speedup: Speedup) -> str:
+    spread = f"{speedup_text(speedup)} times as fast"
+    if speedup.low <= 1 <= speedup.high:
+        return f"not decided: {spread}"
+    return f"{_less(1 - 1 / speedup.ratio)}: {spread}"
+
+
+def _gained(points: float) -> str:
+    return f"{abs(points):.2f} points {'lost' if points < 0 else 'gained'}"
 
 
 def _less(share: float) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import IO
+from collections.abc import Mapping, Sequence
+from typing import IO, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -12,7 +12,7 @@ from tinysight.report.headline import HeadlineRow
 from tinysight.report.text import COLUMNS, row, titles
 from tinysight.runs.records import CandidateRecord
 
-__all__ = ["plain_console", "print_headline", "print_table"]
+__all__ = ["plain_console", "print_checks", "print_headline", "print_table"]
 
 STYLES = {
     "reference": "bold",
@@ -57,6 +57,14 @@ def print_headline(rows: Sequence[HeadlineRow], stream: IO[str] | None = None) -
     console = plain_console(stream)
     console.print()
     console.print(table)
+
+
+def print_checks(summary: Mapping[str, Any], stream: IO[str] | None = None) -> None:
+    """Print the verdict on test images, and what a reader must know before trusting the table."""
+    test, console = summary["test"], plain_console(stream)
+    console.print(f"\non {test['images']} test images: {test['verdict']} ({test['why']})", highlight=False)
+    for caution in summary["cautions"]:
+        console.print(f"Careful: {caution}", style="yellow", highlight=False)
 
 
 def plain_console(stream: IO[str] | None = None) -> Console:

@@ -173,9 +173,11 @@ def _recomputed(changed: Iterable[str]) -> str:
 def _csv(lines: list[dict[str, Any]]) -> str:
     """Flatten records into a table: nested fields become ``outer.inner``."""
     flat = [_flatten(line) for line in lines]
-    columns = list(dict.fromkeys(key for row in flat for key in row))
+    named = dict.fromkeys(key for row in flat for key in row)
+    # A field that was not measured is None in one record and a group of columns in another: the group says both.
+    columns = [name for name in named if not any(other.startswith(f"{name}.") for other in named)]
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator=os.linesep)
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator=os.linesep)
     writer.writeheader()
     writer.writerows(flat)
     return text.getvalue()

@@ -47,15 +47,16 @@ class Goal(Config):
     def cost(self, record: CandidateRecord) -> float:
         """Return what is minimised, smaller is better: time relative to the reference, bytes, or MACs."""
         if self.minimize == "latency":
-            return 1.0 / record.speedup.ratio if record.speedup else float("inf")
+            return _time(record)
         if self.minimize == "bytes":
-            return float(record.bytes.total) if record.bytes else float("inf")
+            return _size(record)
         return float(record.macs) if record.macs is not None else float("inf")
 
     def best_of(self, records: Sequence[CandidateRecord]) -> CandidateRecord:
-        """Return the cheapest record; among costs too close to tell apart the smaller file, then the fewer weights."""
+        """Return the cheapest record; among costs too close to tell apart the smallest file, least time, fewest weights."""
         left = _closest(records, self.cost, TIES[self.minimize])
-        left = _closest(left, lambda record: record.bytes.total if record.bytes else 0, TIES["bytes"])
+        left = _closest(left, _size, TIES["bytes"])
+        left = _closest(left, _time, TIES["latency"])
         left = _closest(left, lambda record: record.params_total or 0, 0.0)
         return min(left, key=lambda record: record.drop.points if record.drop else 0.0)
 
@@ -85,3 +86,12 @@ def _closest(
     """Return the records whose cost is within ``tolerance`` of the least."""
     bound = min(cost(record) for record in records) * (1 + tolerance)
     return [record for record in records if cost(record) <= bound]
+
+
+def _time(record: CandidateRecord) -> float:
+    """Time relative to the reference's."""
+    return 1.0 / record.speedup.ratio if record.speedup else float("inf")
+
+
+def _size(record: CandidateRecord) -> float:
+    return float(record.bytes.total) if record.bytes else float("inf")

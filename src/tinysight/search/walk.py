@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tinysight.reduction.step import Reduction
+from tinysight.reduction.table import METHODS
 from tinysight.runs.records import CandidateRecord
 from tinysight.search.goal import Goal
 
@@ -52,10 +53,16 @@ def starts(records: Sequence[CandidateRecord], goal: Goal, recoverable: bool) ->
     While a recovering stage lies ahead, the cheapest candidate within ``goal.max_dip`` points is carried on beside it.
     """
     drops = {record.id: record.drop for record in records if record.drop is not None}
-    measured = [record for record in records if record.id in drops]
+    # What a lossless method made stands in for what it was made from, however their times happened to fall.
+    replaced = {record.parent for record in records if record.id in drops and _is_lossless(record)}
+    measured = [record for record in records if record.id in drops and record.id not in replaced]
     best = goal.best_of([record for record in measured if drops[record.id].p_within >= goal.confidence])
     if not recoverable:
         return [best]
     dipped = [record for record in measured if drops[record.id].points <= goal.max_dip]
     promising = goal.best_of([best, *dipped])
     return [best] if promising.id == best.id else [best, promising]
+
+
+def _is_lossless(record: CandidateRecord) -> bool:
+    return bool(record.steps) and METHODS[record.steps[-1]["method"]].lossless

@@ -48,6 +48,10 @@ class Task(ABC):
         """Return every metric of one summed statistic, by name."""
 
     @abstractmethod
+    def caution(self, total: NDArray[Any]) -> str:
+        """Say what makes a reference with this summed statistic worthless to compare with; empty where nothing does."""
+
+    @abstractmethod
     def refuse_output(self, shape: Sequence[int]) -> str | None:
         """Say in words why scores of ``shape`` (with batch axis) do not fit this task; None where they do."""
 

@@ -63,6 +63,20 @@ class Segmentation(Task):
         }
         return named | {f"IoU {name}": float(value) for name, value in zip(self.classes, iou, strict=True)}
 
+    def caution(self, total: NDArray[Any]) -> str:
+        """A network that never finds a class it should find has learned nothing that could be lost."""
+        missed = [
+            name
+            for name, truth, hits in zip(self.classes, total.sum(axis=1), np.diagonal(total), strict=True)
+            if truth > 0 and hits == 0
+        ]
+        if not missed:
+            return ""
+        return (
+            f"The reference finds no pixel of {', '.join(missed)} on val, so a drop of 0 points means little: "
+            "train the reference longer before trusting this table."
+        )
+
     def refuse_output(self, shape: Sequence[int]) -> str | None:
         """Scores are (batch, classes, h, w)."""
         if len(shape) == 4 and shape[1] == len(self.classes):
