@@ -107,8 +107,8 @@ def set_aside(given: Dataset, dataset: Dataset, *, trained_elsewhere: bool) -> s
     """Say where the test split comes from, if it was not given."""
     if given.splits.get("test"):
         return ""
-    text = f"There was no test split: {len(dataset.split('test'))} of {len(given.split('train'))} training images were set "
-    text += "aside as test images."
+    aside, train = len(dataset.split("test")), len(given.split("train"))
+    text = f"There was no test split: {aside} of {train} training images were set aside as test images."
     if trained_elsewhere:
         text += " The network came trained, perhaps on these very images: the check on them may be too kind."
     return text

@@ -101,7 +101,8 @@ def load_network(folder: Path | str, *, into: nn.Module | None = None, trust: bo
     """Rebuild a network: build its spec, replay its structure steps, load its weights.
 
     Args:
-        folder: what ``Network.save`` wrote, or a candidate's folder that holds it; or a ``.pt2`` of ``torch.export``, whose input counts as normalised.
+        folder: what ``Network.save`` wrote, or a candidate's folder that holds it; or a ``.pt2`` of ``torch.export``,
+            whose input counts as normalised.
         into: for a checkpoint of a live network, a fresh instance of it, as it was before any reduction; it is copied.
         trust: allow a builder that is an import path, or a ``.pt2`` file; their code then runs.
 

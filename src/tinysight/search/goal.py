@@ -53,7 +53,7 @@ class Goal(Config):
         return float(record.macs) if record.macs is not None else float("inf")
 
     def best_of(self, records: Sequence[CandidateRecord]) -> CandidateRecord:
-        """Return the cheapest record; among costs too close to tell apart the smallest file, least time, fewest weights."""
+        """Return the cheapest record; among those too close to tell apart the smallest file, then the fastest."""
         left = _closest(records, self.cost, TIES[self.minimize])
         left = _closest(left, _size, TIES["bytes"])
         left = _closest(left, _time, TIES["latency"])
