@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from tinysight.files import read_json, write_atomically, write_json, write_text
+from tinysight.errors import UserError
+from tinysight.files import parse_yaml, read_json, write_atomically, write_json, write_text
 
 KILLED = """
 import os, signal
@@ -90,3 +91,31 @@ def test_json_survives(tmp_path):
 def test_json_is_for_people_too(tmp_path):
     write_json(tmp_path / "x.json", {"a": "é"})
     assert (tmp_path / "x.json").read_text(encoding="utf-8") == '{\n  "a": "é"\n}\n'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b'{"a": ', b"\xff\xfe\x00", b"[" * 100_000, b"9" * 5000],
+    ids=["empty", "cut off", "binary", "too deep", "too long"],
+)
+def test_damaged_json_is_named(tmp_path, content):
+    (tmp_path / "x.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"x\.json is damaged \(.+\): do this"):
+        read_json(tmp_path / "x.json", "do this")
+
+
+@pytest.mark.parametrize("text", ["a: 1\nb: 2\na: 3", "x: {a: 1, 'a': 2}"])
+def test_a_key_that_stands_twice_is_refused(text):
+    with pytest.raises(ValueError, match="the key 'a' stands twice"):
+        parse_yaml(text)
+
+
+def test_a_merged_key_may_be_overridden():
+    text = "x: {y: &b {<<: &a {k: 1}, k: 2}}\nz: {<<: *b, k: 3}"
+    assert parse_yaml(text) == {"x": {"y": {"k": 2}}, "z": {"k": 3}}
+
+
+@pytest.mark.parametrize("text", ["a: 2024-99-99", "a: " + "9" * 5000, "[" * 10_000, "a: [1"])
+def test_whatever_is_wrong_with_yaml_is_one_line(text):
+    with pytest.raises(ValueError, match=r"\A.+\Z"):
+        parse_yaml(text)

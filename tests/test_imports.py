@@ -12,7 +12,8 @@ import tinysight
 
 ROOT = Path(tinysight.__file__).parent
 RANKS = [
-    {"errors", "config", "files", "progress"},
+    {"errors"},
+    {"config", "files", "progress"},
     {"data", "models"},
     {"tasks"},
     {"engines"},

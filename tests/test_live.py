@@ -237,11 +237,12 @@ def test_given_class_names_are_kept():
 
 def _refused(message: str, tmp_path: Path, model: nn.Module | None = None, **arguments: Any) -> None:
     settings: dict[str, Any] = {
+        "model": model or Net(),
         "data": {"train": pictures(), "val": pictures(2)}, "stages": [], "output": "scores", "out": tmp_path / "run",
         "quiet": True, "device": "cpu",
     }  # fmt: skip
     with pytest.raises(UserError, match=message):
-        tinysight.reduce(model or Net(), **(settings | arguments))
+        tinysight.reduce(**(settings | arguments))
 
 
 def test_scores_of_the_wrong_shape_are_refused(tmp_path: Path):
@@ -309,5 +310,73 @@ def test_an_unknown_name_suggests_the_nearest(argument: str, value: Any, tmp_pat
 
 
 def test_part_of_train_is_set_aside_where_there_is_no_test():
-    samples = _samples({"train": pictures(10), "val": pictures(2)})
-    assert {split: len(members) for split, members in samples.items()} == {"train": 8, "val": 2, "test": 2}
+    _, samples = _samples({"train": pictures(10), "val": pictures(2)})
+    assert {split: len(members) for split, members in samples.splits.items()} == {"train": 8, "val": 2, "test": 2}
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "message"),
+    [
+        ("model", Net, r"model must be a torch\.nn\.Module"),
+        ("model", nn.LazyConv2d(2, 1), "is not initialised yet"),
+        ("model", nn.Conv2d(3, 2, 1, device="meta"), "on the meta device"),
+        ("model", Net().half(), r"float16, not float32.*\.float\(\)"),
+        ("model", Net().double(), r"float64, not float32.*\.float\(\)"),
+        ("goal", {}, r"goal must be a Goal\(…\), got dict"),
+        ("train", {"epochs": 1}, "train must be a Training"),
+        ("engine", "openvino", r"engine must be EngineSettings\(name=…"),
+        ("input", (32, 48), "input must be an InputPolicy"),
+        ("task", None, "task must be"),
+        ("stages", {"trim": {}}, "stages must be a list"),
+        ("stages", "trim", "stages must be a list"),
+        ("classes", "ab", "classes must be a list"),
+        ("classes", ["a"], "at least two"),
+        ("classes", ["a", "a"], "different names"),
+        ("classes", ["a", ""], "different names"),
+        ("ignore_index", -100, "-100.*255"),
+        ("ignore_index", 256, "from 0 to 255"),
+        ("seed", -1, "seed is -1"),
+        ("seed", 2**31, "seed is"),
+        ("seed", 1.5, "seed must be a whole number"),
+        ("seed", True, "seed must be a whole number"),
+        ("out", 3, "out must be a folder"),
+        ("out", "", "out must be a folder"),
+        ("device", "gpu", "device: 'gpu' is not known"),
+        ("device", "cuda:x", "device: 'cuda:x' is not known"),
+        ("device", "cuda:99", "not available on this machine"),
+        ("data", [pictures(), pictures(2)], "data must be"),
+        ("data", {"train": {0: 1}, "val": pictures(2)}, r"data\['train'\] must be a data set with a length"),
+    ],
+)
+def test_a_wrong_argument_is_refused_before_anything_is_written(
+    argument: str, value: Any, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    _refused(message, tmp_path, **{argument: value})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((8, 48, 3), np.uint8), "16 to 8192 pixels a side"),
+        (np.zeros((3, 32, 48), np.uint8), r"give uint8 arrays as \(height, width, 3\)"),
+        (np.zeros((32, 48, 4), np.uint8), r"input=InputPolicy\(mean="),
+        (np.zeros((32, 48, 3), np.float32), "channels first"),
+        (np.zeros((3, 32, 8), np.float32), "16 to 8192 pixels a side"),
+    ],
+)
+def test_an_image_no_network_takes_is_refused(image: np.ndarray, message: str):
+    with pytest.raises(UserError, match=message):
+        _policy_of(live_samples([(image, np.zeros((32, 48), np.uint8))], "val")[0])
+
+
+def test_training_images_of_one_class_are_refused(tmp_path: Path):
+    blank = [(image, mask * 0) for image, mask in pictures(2)]
+    data = {"train": blank, "val": pictures(2), "test": pictures(2)}
+    _refused("the 2 images show only the class 'class 0'", tmp_path, data=data, train=tinysight.Training(epochs=1))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_float_tensors_of_any_width_become_float32(dtype: torch.dtype):
+    assert to_image(torch.ones(3, 4, 5, dtype=dtype)).dtype == np.float32

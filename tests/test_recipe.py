@@ -143,6 +143,11 @@ def test_an_override_makes_the_group_it_needs(write):
         ("stages.9=trim", "'stages.9=trim': the recipe has no place 'stages.9'"),
         ("stages.first=trim", "'stages.first=trim': the recipe has no place 'stages.first'"),
         ("seed.x.y=1", "seed: "),
+        ("seed=2024-99-99", "'seed=2024-99-99': the value is not valid YAML (month must be in 1..12)"),
+        (
+            "train={epochs: 1, epochs: 2}",
+            "'train={epochs: 1, epochs: 2}': the value is not valid YAML (the key 'epochs'",
+        ),
         ("train.epoch=3", "train.epoch: unknown key, did you mean 'epochs'?"),
     ],
 )
@@ -180,6 +185,19 @@ def test_a_bad_override(problems, override, said):
         ("name: a/b", "name: "),
         ("device: gpu", "device: "),
         ("seed: -1", "seed: "),
+        ("seed: 2147483648", "seed: input should be less than or equal to 2147483647"),
+        ("train: {epochs: 1000001}", "train.epochs: input should be less than or equal to 1000000"),
+        ("train: {learning_rate: .inf}", "train.learning_rate: "),
+        ("train: {weight_decay: .inf}", "train.weight_decay: input should be a finite number"),
+        ("stages: [finetune: {learning_rate: 1001}]", "stages.0.finetune.learning_rate: "),
+        ("stages: [trim: 0]", "stages.0.trim: input should be a valid dictionary"),
+        ("stages: [int8: '']", "stages.0.int8: input should be a valid dictionary"),
+        ("stages: [bf16: {images: 3}]", "stages.0.bf16.images: unknown key, it takes no settings"),
+        ("stages: [{variants: [trim], 5: x, a: y}]", "stages.0.5: unknown key"),
+        ("model: {checkpoint: [a]}", "model.checkpoint: input is not a valid path"),
+        ("model: {checkpoint: 5}", "model.checkpoint: input is not a valid path"),
+        ("engine: {name: [a]}", "engine: unknown engine '['a']'"),
+        ("seed: 0x" + "f" * 5000, "seed: "),
         ("stages: trim", "stages: must be a list, such as [trim, int8]"),
         ("stages: [trimm]", "stages.0: unknown method 'trimm': did you mean 'trim'?"),
         ("stages: [5]", "stages.0: write a method's name, or one method with its settings"),
@@ -208,6 +226,14 @@ def test_a_mistake_is_named(problems, text, said):
         ("data: photos", "data: missing; say which reader and where"),
         ("data: {path: photos}", "data.reader: missing; choose one of: arrays, camvid, facades, image_mask, yolo"),
         ("data: {reader: imagemask}", "data: unknown reader 'imagemask': did you mean 'image_mask'?"),
+        ("data: {reader: [yolo]}", "data: unknown reader '['yolo']'"),
+        ("data: {reader: {yolo: 1}}", "data: unknown reader '{'yolo': 1}'"),
+        ("data: {reader: camvid, path: 5}", "data.path: input is not a valid path"),
+        (
+            "data: {reader: image_mask, path: x, classes: {plant: [1, 2]}}",
+            "data.classes: at least 2 classes are needed",
+        ),
+        ("data: {reader: image_mask, path: x, classes: [soil, no]}", "data.classes: the class False is not a name"),
         ("data: {reader: facades, trian: 5}", "data.trian: unknown key, did you mean 'train'?"),
         ("data: {reader: facades, train: 0}", "data.train: input should be greater than or equal to 1 (got 0)"),
         ("data: {reader: facades, height: tall}", "data.height: input should be a valid integer"),
@@ -282,7 +308,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_a_folder_is_no_recipe(tmp_path):
-    with pytest.raises(UserError, match="is not valid YAML"):
+    with pytest.raises(UserError, match=r"cannot be read \(Is a directory\): give a YAML file you may read"):
         load_recipe(tmp_path)
 
 
@@ -349,3 +375,20 @@ def test_checking_a_recipe_imports_no_torch(write, in_fresh_python):
         f"load_recipe(Path({str(write(GOOD))!r})); print('torch' in sys.modules)"
     )
     assert in_fresh_python(script).strip() == "False"
+
+
+def test_a_long_value_is_shortened(problems):
+    (found,) = problems(FACADES + f"seed: {'x' * 5000}")
+    assert len(found) < 200
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "null", '{"data": []}'])
+def test_a_damaged_plan_is_named(tmp_path, content):
+    (tmp_path / "plan.json").write_text(content)
+    with pytest.raises(UserError, match=rf"plan\.json is damaged .*run reduce with the recipe, --out {tmp_path}"):
+        recipe_of_run(tmp_path)
+
+
+def test_a_key_that_stands_twice_is_named(write):
+    with pytest.raises(UserError, match="not valid YAML: the key 'seed' stands twice"):
+        load_recipe(write(FACADES + "seed: 1\nseed: 2"))

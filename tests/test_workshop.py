@@ -26,7 +26,8 @@ def job(tiny_network, tiny_task, tiny_data):
     return Job(
         plan={"model": {"name": "tiny"}}, task=tiny_task, reader=Facades(train=12, val=6, test=4, height=64, width=64),
         dataset=dataset, data_digest=dataset.digest(), weights_digest="", train=dataset.split("train"), augment=False,
-        make_reference=lambda folder, progress: tiny_network.copy(), pristine=tiny_network.module, stages=(STAGE,),
+        make_reference=lambda folder, progress: tiny_network.copy(), pristine=tiny_network.module, caution="",
+        stages=(STAGE,),
         goal=Goal(max_drop=5), engine=EngineSettings(threads=2), seed=0, device="cpu",
     )  # fmt: skip
 
@@ -82,3 +83,12 @@ def test_a_candidate_is_found_again(again, made):
 
 def test_a_finished_candidate_is_never_too_late(again, made):
     assert again.attempt(made[1], STAGE, Fp16(), "too late") == made[2]
+
+
+@pytest.mark.parametrize("name", ["per_image.npz", "model.bin", "model.onnx", "bundle.json", "record.json"])
+def test_a_candidate_with_a_damaged_file_is_made_again(again, made, name):
+    path = made[0] / made[2].artifact / name
+    path.write_bytes(path.read_bytes()[:20])
+    record = again.attempt(made[1], STAGE, Fp16(), None)
+    assert record.drop == made[2].drop
+    assert path.stat().st_size > 20

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import io
 import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
+from tinysight import __version__
 from tinysight.errors import UserError
 
 __all__ = ["app", "main"]
@@ -29,10 +31,38 @@ RecipeFile = Annotated[Path, typer.Argument(help="A recipe, YAML.", metavar="REC
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="Settings to change, such as train.epochs=3.", metavar="key=value")
 ]
-Out = Annotated[Path | None, typer.Option("--out", help="Folder to write; by default a new one under ./runs.")]
+
+
+def _folder(text: str) -> Path:
+    if not text:  # Path("") would be the working directory
+        raise UserError("--out is empty: give a folder, or leave it out for a new one under ./runs")
+    return Path(text)
+
+
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", parser=_folder, metavar="PATH", help="Folder to write; by default a new one under ./runs."),
+]
 Update = Annotated[bool, typer.Option("--update", help="Go on in a folder made with another recipe.")]
 EngineName = Annotated[str, typer.Option("--engine", help="openvino or onnxruntime.")]
-Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Engine threads; by default every usable core.")]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, max=1024, help="Engine threads; by default every usable core.")
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"tinysight {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """What holds for every verb."""
 
 
 @app.command()
@@ -143,6 +173,9 @@ def doctor() -> None:
 
 def main() -> None:
     """Run the command line; mistakes end in one message and exit code 2, an interruption in 130."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a locale without UTF-8 must not end a run
     try:
         # Without standalone mode typer returns the code to end with, also of an interruption, instead of raising.
         arguments = sys.argv[1:] if sys.argv[1:] not in ([], ["data"]) else [*sys.argv[1:], "--help"]

@@ -61,11 +61,12 @@ def predict_photos(bundle: Path, photos: Sequence[str], engine: str, threads: in
     """Write a mask (class indices, PNG) and an overlay for every photo; returns the folder.
 
     Raises:
-        UserError: not a bundle, no photo found, or an unreadable one.
+        UserError: not a bundle, no photo found, an unreadable one, or one that a result would overwrite.
     """
     description, network, _ = compile_bundle(bundle, engine, threads or processor().usable_cores)
     files = _photos(photos, description)
     task = description.make_task()
+    _refuse_overwriting(files, out)
     folder = _new_folder(out, "predict")
     progress = Progress()
     with progress.track("predicting", len(files)) as tick:
@@ -94,9 +95,10 @@ def check_data(recipe: Path, overrides: list[str], out: Path | None) -> Path:
     sheet = folder / "contact_sheet.png"
     write_png(sheet, contact_sheet(dataset))
     _print_check(report, dataset)
-    if report.errors:
+    if count := len(report.errors):
         raise UserError(
-            f"{len(report.errors)} errors in the data, listed above (contact sheet: {sheet.resolve()}): mend them"
+            f"{count} error{'s' if count > 1 else ''} in the data, listed above (contact sheet: {sheet.resolve()}): "
+            "mend what is broken"
         )
     return sheet.resolve()
 
@@ -114,19 +116,45 @@ def _photos(photos: Sequence[str], bundle: Bundle) -> list[Path]:
     found = [file for pattern in photos for file in _matches(pattern, suffixes)]
     strangers = [file for file in found if file.suffix.lower() not in suffixes]
     if strangers:
-        raise UserError(
-            f"{strangers[0]} is not a {' or '.join(sorted(suffixes))} file, which is what this bundle takes"
-        )
-    stems = [file.stem for file in found]
-    if len(set(stems)) < len(stems):
-        double = next(stem for stem in stems if stems.count(stem) > 1)
-        raise UserError(
-            f"several photos are called '{double}', and their masks would overwrite each other: predict in parts"
-        )
+        raise UserError(f"{strangers[0]} is not a {' or '.join(sorted(suffixes))} file: {_taken(bundle)}")
+    if special := [file for file in found if not file.is_file()]:
+        raise UserError(f"{special[0]} is not a regular file: give image files, folders or globs")
+    if not found:
+        raise UserError(f"no .npy file in {', '.join(photos)}: {_taken(bundle)}")
     return found
 
 
+def _taken(bundle: Bundle) -> str:
+    """Say what files a bundle takes."""
+    if bundle.input.normalised_by == "tinysight":
+        return "this bundle takes photos in one of these formats"
+    channels, height, width = bundle.input.shape[1:]
+    return (
+        "this bundle takes arrays normalised by your own code, float32, channels x height x width "
+        f"({channels} x {height} x {width}, or another size), saved with np.save as .npy"
+    )
+
+
+def _refuse_overwriting(files: Sequence[Path], out: Path | None) -> None:
+    """Refuse photos whose results would overwrite a photo, or each other."""
+    folder = (out or Path("runs")).resolve()
+    inputs = {file.resolve() for file in files} if out else set()
+    written: dict[str, Path] = {}
+    for file in files:
+        for name in (f"{file.stem}.png", f"{file.stem}.overlay.png"):
+            if (folder / name).resolve() in inputs:
+                raise UserError(f"the result {folder / name} would overwrite that photo: give another --out")
+            if name in written:
+                raise UserError(
+                    f"several photos are called '{file.stem}', or one as another's result: {written[name]} and {file} "
+                    f"would both write {name}, and so overwrite each other: predict in parts"
+                )
+            written[name] = file
+
+
 def _matches(pattern: str, suffixes: Collection[str]) -> list[Path]:
+    if not pattern:
+        raise UserError("an empty name stands where a photo should: give an image, a folder or a glob")
     path = Path(pattern)
     if path.is_dir():
         return sorted(path.glob("*.npy")) if ".npy" in suffixes else find_images(path)

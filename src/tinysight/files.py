@@ -12,9 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from tinysight.errors import UserError
+
 __all__ = [
     "draft_of",
     "naming_a_full_disk",
+    "parse_yaml",
     "read_json",
     "sweep_drafts",
     "write_atomically",
@@ -81,6 +86,37 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+def read_json(path: Path, remedy: str = "restore it, or make it again") -> Any:
+    """Read a JSON file.
+
+    Raises:
+        UserError: it holds no JSON; the sentence ends with ``remedy``.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+        raise UserError(f"{path} is damaged ({' '.join(str(error).split())[:200]}): {remedy}") from error
+
+
+def parse_yaml(text: str) -> Any:
+    """Read YAML as ``yaml.safe_load`` does, with keys that stand twice in one group refused.
+
+    Raises:
+        ValueError: the text is not valid YAML; its message is one line.
+    """
+    try:
+        return yaml.load(text, _UniqueKeys)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # dates and long numbers raise plain ValueErrors
+        raise ValueError(" ".join(str(error).split())) from error
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    # While composing: later, '<<' has been replaced by the keys it stands for, and those may be overridden.
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
+                raise yaml.MarkedYAMLError(None, None, f"the key '{key.value}' stands twice", key.start_mark)
+            seen.add((key.tag, str(key.value)))
+        return node

@@ -118,11 +118,14 @@ def refuse_one_class(train: Sequence[Sample], task: Task) -> None:
     """Look at training targets until two classes have been seen.
 
     Raises:
-        UserError: there is only one: nothing can be learned, and any score would be perfect.
+        UserError: there is only one: nothing can be learned, and any score would be perfect; or a label is invalid.
     """
     seen: set[int] = set()
     for sample in train:
-        seen |= task.classes_in(sample.read()[1])
+        target = sample.read()[1]
+        if reason := task.refuse_target(target):
+            raise UserError(f"sample '{sample.name}': {reason}: mend the label or the classes")
+        seen |= task.classes_in(target)
         if len(seen) > 1:
             return
     found = f"only the class '{task.classes[seen.pop()]}'" if seen else "no class at all"

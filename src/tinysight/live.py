@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from tinysight.config import digest_of
 from tinysight.data import Dataset, InputPolicy, Sample
@@ -29,6 +31,7 @@ from tinysight.reduction.network import Network
 from tinysight.reduction.verify import run as run_once
 from tinysight.runs.folder import RunFolder, next_free
 from tinysight.search.goal import Goal
+from tinysight.search.walk import Stage
 from tinysight.tasks import TASKS, Task
 from tinysight.training.loop import choose_device
 from tinysight.training.settings import Training
@@ -36,6 +39,21 @@ from tinysight.training.settings import Training
 __all__ = ["reduce"]
 
 DEFAULT_STAGES: tuple[Any, ...] = ("trim", {"name": "precision", "variants": ["bf16", "fp16", "int8"]})
+
+WANTED: dict[str, tuple[Any, str]] = {
+    "model": (nn.Module, "a torch.nn.Module, the object and not its class or weights"),
+    "goal": (Goal, "a Goal(…)"),
+    "stages": (list | tuple, "a list, one entry a stage"),
+    "task": (str, "a task's name"),
+    "input": (InputPolicy | None, "an InputPolicy(…)"),
+    "output": (str | int | None, "a key, an index or an attribute's name"),
+    "train": (Training | None, "a Training(…)"),
+    "ignore_index": (int, "a whole number"),
+    "engine": (EngineSettings, "EngineSettings(name=…, threads=…)"),
+    "seed": (int, "a whole number"),
+    "device": (str, "'auto', 'cpu' or 'cuda'"),
+}
+"""The type each argument must have, and how to say so."""
 
 
 def reduce(
@@ -76,70 +94,170 @@ def reduce(
         engine: engine and threads.
         out: the run's folder, new or of the same run, which is then continued; by default a new one under ``./runs``.
         seed: of every random choice.
-        device: where training runs, ``auto``, ``cpu`` or ``cuda``.
+        device: where training runs, ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         quiet: show no progress.
 
     Raises:
         UserError: something in the arguments or the data is wrong; the message says what.
     """
+    goal, engine = Goal() if goal is None else goal, EngineSettings() if engine is None else engine
+    order = _Order(
+        model, goal, classes, stages, task, input, output, train, ignore_index, engine, seed, device
+    )  # fmt: skip
+    order.refuse()
+    if out is not None and (not isinstance(out, str | Path) or out == ""):
+        raise UserError(f"out must be a folder, a path or its name, got {out!r}: leave it out for one under ./runs")
     progress = Progress(quiet=quiet)
-    settings = engine or EngineSettings()
-    if settings.name not in ENGINES:
-        raise unknown_name("engine", settings.name, ENGINES)
-    if task not in TASKS:
-        raise unknown_name("task", task, TASKS)
+    prepared = _prepare(order, data)
+    path = Path(out) if out else next_free(Path("runs"), type(model).__name__.lower())
+    with RunFolder(path, prepared.plan) as folder:
+        return run(_job(order, prepared, folder, progress), folder, progress)
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What was asked for: the arguments of ``reduce``, with defaults filled in."""
+
+    model: nn.Module
+    goal: Goal
+    classes: Sequence[str] | None
+    stages: Sequence[Any]
+    task: str
+    input: InputPolicy | None
+    output: str | int | None
+    train: Training | None
+    ignore_index: int
+    engine: EngineSettings
+    seed: int
+    device: str
+
+    def refuse(self) -> None:
+        """Refuse what cannot be right, whatever the data.
+
+        Raises:
+            UserError: an argument has the wrong type or is outside its range; the message says which.
+        """
+        for name, (kind, wanted) in WANTED.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise UserError(f"{name} must be {wanted}, got {type(value).__name__}")
+        _refuse_parameters(self.model)
+        if self.classes is not None:
+            _refuse_classes(self.classes)
+        if not 0 <= self.ignore_index <= 255:
+            raise UserError(
+                f"ignore_index is {self.ignore_index}, but masks hold numbers from 0 to 255: give 255 to pixels that "
+                "count nowhere (where they are -100, as in PyTorch, they become 255) and leave ignore_index out"
+            )
+        if not 0 <= self.seed < 2**31:
+            raise UserError(f"seed is {self.seed}: give a whole number from 0 to {2**31 - 1}")
+        choose_device(self.device)
+        if self.engine.name not in ENGINES:
+            raise unknown_name("engine", self.engine.name, ENGINES)
+        if self.task not in TASKS:
+            raise unknown_name("task", self.task, TASKS)
+
+
+def _refuse_parameters(model: nn.Module) -> None:
+    for name, parameter in model.named_parameters():
+        if is_lazy(parameter):
+            raise UserError(f"the model's '{name}' is not initialised yet: run the model once on an image first")
+        if parameter.is_meta:
+            raise UserError(f"the model's '{name}' is on the meta device and has no values: load its weights first")
+        if parameter.dtype != torch.float32:
+            raise UserError(f"the model's '{name}' is {parameter.dtype}, not float32: convert it with model.float()")
+
+
+def _refuse_classes(classes: Sequence[str]) -> None:
+    names = [] if isinstance(classes, str) or not isinstance(classes, Sequence) else list(classes)
+    if len(names) < 2 or not all(isinstance(name, str) and name for name in names) or len(set(names)) < len(names):
+        raise UserError(f"classes must be a list of at least two different names, got {classes!r}")
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """An order brought together with its data: nothing is written yet."""
+
+    plan: Mapping[str, Any]
+    given: Dataset
+    arranged: Dataset
+    stages: tuple[Stage, ...]
+    network: Network
+    task: Task
+    weights: str
+
+
+def _prepare(order: _Order, data: Mapping[str, Any]) -> _Prepared:
+    """Read what is needed of the data, and try that the network takes it."""
     problems: list[str] = []
-    parsed = parse_stages(list(stages), problems)
+    stages = parse_stages(list(order.stages), problems)
     if problems:
         raise UserError("\n  ".join([f"{len(problems)} problem(s) in stages:", *problems]))
     given, arranged = _samples(data)
-    samples = arranged.splits
-    policy = input or _policy_of(samples["val"][0])
-    spec = ModelSpec(builder=LIVE, args={"class": type(model).__qualname__}, output=output)
-    network = Network(copy.deepcopy(model).cpu().eval(), spec, policy)
-    kind = TASKS[task](_class_names(network, classes), ignore_index)
-    weights = _weights_digest(model)
+    policy = order.input or _policy_of(arranged.splits["val"][0])
+    spec = ModelSpec(builder=LIVE, args={"class": type(order.model).__qualname__}, output=order.output)
+    network = Network(copy.deepcopy(order.model).cpu().eval(), spec, policy)
+    task = TASKS[order.task](_class_names(network, order.classes), order.ignore_index)
+    if order.train:
+        refuse_one_class(arranged.split("train"), task)
+    weights = _weights_digest(order.model)
     plan = {
-        "model": {"name": type(model).__qualname__, "weights": weights, "output": output},
-        "data": {split: len(members) for split, members in samples.items()},
-        "task": task,
-        "classes": list(kind.classes),
+        "model": {"name": type(order.model).__qualname__, "weights": weights, "output": order.output},
+        "data": {split: len(members) for split, members in arranged.splits.items()},
+        "task": order.task,
+        "classes": list(task.classes),
         "input": policy.model_dump(mode="json"),
-        "train": train.model_dump(mode="json") if train else None,
+        "train": order.train.model_dump(mode="json") if order.train else None,
         "stages": [
-            {"name": s.name, "variants": [{v.name: v.model_dump(mode="json")} for v in s.variants]} for s in parsed
+            {"name": s.name, "variants": [{v.name: v.model_dump(mode="json")} for v in s.variants]} for s in stages
         ],
-        "goal": (goal or Goal()).model_dump(mode="json"),
-        "engine": settings.model_dump(mode="json"),
-        "seed": seed,
+        "goal": order.goal.model_dump(mode="json"),
+        "engine": order.engine.model_dump(mode="json"),
+        "seed": order.seed,
     }
-    path = Path(out) if out else next_free(Path("runs"), type(model).__name__.lower())
-    with RunFolder(path, plan) as folder:
-        torch.manual_seed(seed)
-        dataset, reader = _spill(samples, kind, folder.path / "data", progress)
-        digest = dataset.digest()
+    return _Prepared(plan, given, arranged, stages, network, task, weights)
 
-        def make_reference(scratch: Path, progress: Progress) -> Network:
-            if train:
-                state = scratch / f"reference-{digest_of([plan['model'], plan['train'], digest, seed])}"
-                fit_reference(network, kind, samples["train"], train, choose_device(device), seed, state, progress)
-            return network
 
-        refuse_one_class(dataset.split("val"), kind)
-        job = Job(
-            plan=plan, task=kind, reader=reader, dataset=dataset, data_digest=digest,
-            weights_digest=str(weights), train=samples["train"],
-            augment=False,
-            make_reference=make_reference, pristine=model, stages=parsed, goal=goal or Goal(), engine=settings,
-            seed=seed,
-            device=device,
-            caution=set_aside(given, arranged, trained_elsewhere=train is None),
-        )  # fmt: skip
-        return run(job, folder, progress)
+def _job(order: _Order, prepared: _Prepared, folder: RunFolder, progress: Progress) -> Job:
+    """Write validation and test data into the run's folder and return the job."""
+    torch.manual_seed(order.seed)
+    plan, network, task, settings = prepared.plan, prepared.network, prepared.task, order.train
+    train = prepared.arranged.split("train")
+    dataset, reader = _spill(prepared.arranged.splits, task, folder.path / "data", progress)
+    digest = dataset.digest()
+
+    def make_reference(scratch: Path, progress: Progress) -> Network:
+        if settings:
+            state = scratch / f"reference-{digest_of([plan['model'], plan['train'], digest, order.seed])}"
+            device = choose_device(order.device)
+            fit_reference(network, task, train, settings, device, order.seed, state, progress)
+        return network
+
+    refuse_one_class(dataset.split("val"), task)
+    return Job(
+        plan=plan,
+        task=task,
+        reader=reader,
+        dataset=dataset,
+        data_digest=digest,
+        weights_digest=prepared.weights,
+        train=train,
+        augment=False,
+        make_reference=make_reference,
+        pristine=order.model,
+        stages=prepared.stages,
+        goal=order.goal,
+        engine=order.engine,
+        seed=order.seed,
+        device=order.device,
+        caution=set_aside(prepared.given, prepared.arranged, trained_elsewhere=settings is None),
+    )
 
 
 def _samples(data: Mapping[str, Any]) -> tuple[Dataset, Dataset]:
     """Return the data as it was given, and with a test split."""
+    if not isinstance(data, Mapping):
+        raise UserError(f"data must be {{'train': …, 'val': …}}, got {type(data).__name__}")
     for split in data:
         if split not in {"train", "val", "test"}:
             raise unknown_name("split in data", str(split), ("train", "val", "test"))
@@ -152,14 +270,33 @@ def _samples(data: Mapping[str, Any]) -> tuple[Dataset, Dataset]:
 
 
 def _policy_of(sample: Sample) -> InputPolicy:
-    """Choose an input policy that takes the first image as it is."""
+    """Choose an input policy that takes the first image as it is.
+
+    Raises:
+        UserError: no network takes an image of this shape.
+    """
     image, _ = sample.read()
-    if image.dtype == np.uint8:
-        return InputPolicy(height=image.shape[0], width=image.shape[1])
-    channels, height, width = image.shape
-    return InputPolicy(
-        height=height, width=width, mean=(0.0,) * channels, std=(1.0,) * channels, normalised_by="caller"
-    )
+    pictures = image.dtype == np.uint8
+    height, width, channels = image.shape if pictures else (*image.shape[1:], image.shape[0])
+    what = f"the image of {sample.name} is {image.dtype} {image.shape}"
+    if pictures and channels != 3:
+        raise UserError(
+            f"{what}: give uint8 arrays as (height, width, 3), uint8 tensors as (3, height, width), or say how other "
+            "channels are normalised with input=InputPolicy(mean=…, std=…)"
+        )
+    if not pictures and width <= 4 < min(channels, height):
+        raise UserError(f"{what}: give float images channels first, (channels, height, width)")
+    if not (16 <= height <= 8192 and 16 <= width <= 8192):
+        raise UserError(
+            f"{what}: a network's input has 16 to 8192 pixels a side; choose one with input=InputPolicy(height=…, "
+            "width=…)"
+        )
+    if pictures:
+        return InputPolicy(height=height, width=width)
+    if not channels:
+        raise UserError(f"{what}, without a single channel: give (channels, height, width)")
+    zeros, ones = (0.0,) * channels, (1.0,) * channels
+    return InputPolicy(height=height, width=width, mean=zeros, std=ones, normalised_by="caller")
 
 
 def _class_names(network: Network, classes: Sequence[str] | None) -> tuple[str, ...]:

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
+from tinysight.config import Config
 from tinysight.data.source import save_data
+from tinysight.errors import UserError
 from tinysight.files import read_json, write_json
 from tinysight.job import Job
 from tinysight.measure.compute import COUNTER
@@ -34,6 +37,30 @@ CHOICE = "choice.json"
 RESULT = "result.json"
 BEST = "best"
 FINAL_ROUNDS, FINAL_RUNS = 9, 7
+SUMMARY = {
+    "schema", "best", "reference", "goal", "test", "broken_limits", "floor", "baseline", "cautions",
+    "metric_definition", "mac_counter", "data", "environment",
+}  # fmt: skip
+PARTS = {
+    "test": {"images", "reference", "best", "drop", "verdict", "why"},
+    "floor": {"split", "unit", "units", "certifiable_drop"},
+    "baseline": {"checkpoint_bytes", "live_weight_bytes", "eager_latency_ms"},
+}
+
+
+class _Percentiles(Config):
+    p50: float
+    p90: float
+    runs: int
+
+
+class _FinalTimes(Config):
+    """What ``choice.json`` holds for every finalist."""
+
+    speedup: Speedup
+    speedup_eager: Speedup
+    latency_ms: _Percentiles
+    eager_p50: float
 
 
 @dataclass(frozen=True)
@@ -90,10 +117,9 @@ def decide(
 
 def verify(job: Job, workshop: Workshop, folder: RunFolder, best: CandidateRecord) -> dict[str, Any]:
     """Check the choice once on test data no decision has seen, and write the run's summary."""
-    if (folder.path / RESULT).is_file():
-        known: dict[str, Any] = read_json(folder.path / RESULT)
-        if known["best"] == best.id and known["goal"] == job.goal.model_dump(mode="json"):
-            return known
+    known = _kept_summary(folder.path / RESULT)
+    if known and known["best"] == best.id and known["goal"] == job.goal.model_dump(mode="json"):
+        return known
     reference_id = workshop.reference_id
     per_image, quality = {}, {}
     for identity in dict.fromkeys([reference_id, best.id]):
@@ -158,9 +184,25 @@ def _with_final_times(record: CandidateRecord, kept: Mapping[str, Any]) -> Candi
 
 
 def _kept_choice(path: Path, final: Sequence[CandidateRecord]) -> dict[str, dict[str, Any]] | None:
-    """Return the ratios an interrupted call measured, if it timed the same finalists."""
-    kept: dict[str, dict[str, Any]] = read_json(path) if path.is_file() else {}
+    """Return the ratios an interrupted call measured, if they are whole and it timed the same finalists."""
+    try:
+        kept: dict[str, dict[str, Any]] = read_json(path) if path.is_file() else {}
+        TypeAdapter(dict[str, _FinalTimes]).validate_python(kept)
+    except (UserError, ValidationError):  # damaged: timed again
+        return None
     return kept if set(kept) == {record.id for record in final} else None
+
+
+def _kept_summary(path: Path) -> dict[str, Any] | None:
+    """Return the summary an earlier call wrote, if it is whole."""
+    try:
+        known: Any = read_json(path) if path.is_file() else None
+    except UserError:  # damaged: checked again
+        return None
+    if not isinstance(known, dict) or not known.keys() >= SUMMARY:
+        return None
+    whole = all(isinstance(known[name], dict) and known[name].keys() >= keys for name, keys in PARTS.items())
+    return known if whole else None
 
 
 def _floor(job: Job, workshop: Workshop, best: CandidateRecord) -> dict[str, Any]:

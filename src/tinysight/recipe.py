@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, Field, InstanceOf, ValidationError
 
 from tinysight.config import Config
@@ -17,7 +17,7 @@ from tinysight.data.readers import READERS, Reader
 from tinysight.engines import ENGINES
 from tinysight.engines.settings import EngineSettings
 from tinysight.errors import UserError, nearest, unknown_name
-from tinysight.files import read_json
+from tinysight.files import parse_yaml, read_json
 from tinysight.models.settings import ModelSettings
 from tinysight.reduction.step import Kind, Reduction
 from tinysight.reduction.table import METHODS
@@ -27,6 +27,8 @@ from tinysight.tasks import TASKS
 from tinysight.training.settings import Training
 
 __all__ = ["Recipe", "load_recipe", "parse_stages", "recipe_of_run"]
+
+LONGEST_NAME = 60
 
 
 class Recipe(Config):
@@ -46,7 +48,7 @@ class Recipe(Config):
     stages: tuple[InstanceOf[Stage], ...] = ()
     goal: Goal = Goal()
     engine: EngineSettings = Field(default_factory=EngineSettings)
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=2**31 - 1)
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
 
     def plan(self) -> dict[str, Any]:
@@ -72,11 +74,15 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         UserError: the file is missing or broken, or its settings are wrong: all of them in one message.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"the recipe {path} does not exist: check the path") from None
-    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
-        raise UserError(f"the recipe {path} is not valid YAML: {' '.join(str(error).split())}") from error
+    except OSError as error:
+        raise UserError(
+            f"the recipe {path} cannot be read ({error.strerror}): give a YAML file you may read"
+        ) from error
+    except ValueError as error:  # UnicodeDecodeError is one
+        raise UserError(f"the recipe {path} is not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise UserError(f"the recipe {path} must hold keys and values, such as 'data: …'")
     content.setdefault("name", re.sub(r"[^A-Za-z0-9._-]", "-", path.stem))
@@ -99,13 +105,13 @@ def parse_stages(content: Any, problems: list[str]) -> tuple[Stage, ...]:
     for number, entry in enumerate(content):
         where = f"stages.{number}"
         if isinstance(entry, dict) and "variants" in entry:
-            strangers = sorted(entry.keys() - {"name", "variants"})
+            strangers = sorted(_brief(key) for key in entry.keys() - {"name", "variants"})
             problems += [_unknown_key(f"{where}.{key}", key, ["name", "variants"]) for key in strangers]
             listed = entry["variants"] if isinstance(entry["variants"], list) else [entry["variants"]]
             variants = [_variant(item, f"{where}.variants.{i}", problems) for i, item in enumerate(listed)]
             if not listed:
                 problems.append(f"{where}.variants: is empty, name at least one method, or take the stage out")
-            name = str(entry.get("name", where))
+            name = _brief(entry.get("name", where))
         else:
             variants = [_variant(entry, where, problems)]
             name = variants[0].name if variants[0] else where
@@ -156,8 +162,8 @@ def _reader(settings: Any, base: Path, problems: list[str]) -> Reader | None:
     if "reader" not in settings:
         problems.append(f"data.reader: missing; choose one of: {', '.join(sorted(READERS))}")
         return None
-    if settings["reader"] not in READERS:
-        problems.append(f"data: {unknown_name('reader', str(settings['reader']), READERS)}")
+    if not _is_in(READERS, settings["reader"]):
+        problems.append(f"data: {unknown_name('reader', _brief(settings['reader']), READERS)}")
         return None
     if "path" in settings:
         settings = settings | {"path": _path(settings["path"], base, "data.path", problems)}
@@ -165,8 +171,10 @@ def _reader(settings: Any, base: Path, problems: list[str]) -> Reader | None:
     return built
 
 
-def _path(value: Any, base: Path, where: str, problems: list[str]) -> Path:
-    expanded = os.path.expanduser(os.path.expandvars(str(value)))
+def _path(value: Any, base: Path, where: str, problems: list[str]) -> Any:
+    if not isinstance(value, str):
+        return value  # the schema says what is wrong with it
+    expanded = os.path.expanduser(os.path.expandvars(value))
     if missing := re.search(r"\$\{?(\w+)", expanded):
         problems.append(f"{where}: the environment variable {missing[1]} is not set: export it, or write the path")
     return (base / expanded).absolute()
@@ -181,10 +189,11 @@ def _variant(entry: Any, where: str, problems: list[str]) -> Reduction | None:
         )
         return None
     (name, settings) = next(iter(entry.items()))
-    if name not in METHODS:
-        problems.append(f"{where}: {unknown_name('method', str(name), METHODS)}")
+    if not _is_in(METHODS, name):
+        problems.append(f"{where}: {unknown_name('method', _brief(name), METHODS)}")
         return None
-    built: Reduction | None = _checked(METHODS[name], settings or {}, f"{where}.{name}", problems)
+    settings = {} if settings is None else settings
+    built: Reduction | None = _checked(METHODS[name], settings, f"{where}.{name}", problems)
     return built
 
 
@@ -207,9 +216,9 @@ def _apply_overrides(content: dict[str, Any], overrides: Sequence[str]) -> list[
             problems.append(f"'{override}': write an override as key=value, such as train.epochs=3")
             continue
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            problems.append(f"'{override}': the value is not valid YAML")
+            value = parse_yaml(text)
+        except ValueError as error:
+            problems.append(f"'{override}': the value is not valid YAML ({error})")
             continue
         try:
             _set(content, key.split("."), value)
@@ -230,20 +239,37 @@ def _set(place: Any, keys: Sequence[str], value: Any) -> None:
 
 
 def _check_name(name: Any, where: str, table: Mapping[str, Any], problems: list[str]) -> None:
-    if str(name) not in table:
-        problems.append(f"{where}: {unknown_name(where, str(name), table)}")
+    if not _is_in(table, name):
+        problems.append(f"{where}: {unknown_name(where, _brief(name), table)}")
+
+
+def _is_in(table: Mapping[str, Any], name: Any) -> bool:
+    return isinstance(name, str) and name in table
+
+
+def _brief(value: Any) -> str:
+    """Show what stands where a name should: a name as it is, anything else as a value."""
+    return value if isinstance(value, str) and len(value) <= LONGEST_NAME else _shown(value)
+
+
+def _shown(value: Any) -> str:
+    """Show a value in a message, shortened."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python writes no number of more than 4300 digits
+        return "a number of thousands of digits"
 
 
 def _describe(error: ValidationError, prefix: str, model: type[BaseModel]) -> Iterator[str]:
     """Turn pydantic's findings into lines 'key: what is wrong', with the nearest valid key for an unknown one."""
     for problem in error.errors():
-        place = [str(part) for part in problem["loc"]]
+        place = [_brief(part) for part in problem["loc"]]
         where = ".".join(([prefix] if prefix else []) + place)
         if problem["type"] == "extra_forbidden":
             yield _unknown_key(where, place[-1], _valid_keys(model, place[:-1]))
         else:
             message = problem["msg"].removeprefix("Value error, ")
-            shown = "" if problem["type"] == "missing" else f" (got {problem['input']!r})"
+            shown = "" if problem["type"] == "missing" else f" (got {_shown(problem['input'])})"
             yield f"{where}: {message[0].lower()}{message[1:]}{shown}"
 
 
@@ -258,6 +284,8 @@ def _valid_keys(model: type[BaseModel], place: Sequence[str]) -> list[str]:
 
 
 def _unknown_key(where: str, key: str, valid: Sequence[str]) -> str:
+    if not valid:
+        return f"{where}: unknown key, it takes no settings"
     close = nearest(key, valid)
     return f"{where}: unknown key, " + (
         f"did you mean '{close}'?" if close else f"valid are {', '.join(sorted(valid))}"
@@ -273,13 +301,18 @@ def recipe_of_run(run: Path) -> Recipe:
     """Rebuild the recipe of a run from its ``plan.json``.
 
     Raises:
-        UserError: the folder is no run, or the run came from live objects, which only its script can continue.
+        UserError: the folder is no run, its plan is damaged, or the run came from live objects, which only its script
+            can continue.
     """
     path = run / "plan.json"
     if not path.is_file():
         raise UserError(f"{run} is not a run: it has no plan.json; give the folder a 'reduce' printed")
-    content = read_json(path)
-    if "reader" not in content.get("data", {}):
+    remedy = f"run reduce with the recipe, --out {run} and --update"
+    content = read_json(path, remedy)
+    data = content.get("data") if isinstance(content, dict) else None
+    if not isinstance(data, dict):
+        raise UserError(f"{path} is damaged (it holds no plan): {remedy}")
+    if "reader" not in data:
         raise UserError(f"{run} was made from live objects in Python: run the same script with out='{run}' to continue")
     problems: list[str] = []
     recipe = _parse(content, run, problems)

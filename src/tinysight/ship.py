@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import filecmp
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import nn
@@ -64,9 +66,10 @@ def ship(
     draft = out / ".draft"
     if out.exists() and any(out.iterdir()) and not (out / DESCRIPTION).is_file() and not draft.is_dir():
         raise UserError(f"--out {out} holds files that are not a bundle: give a new or empty folder")
-    if (out / DESCRIPTION).is_file() and Bundle.open(out).measurement == record.line():
-        return  # shipped already, by a call that was interrupted later or by the same command before
     artifact = run / "candidates" / record.id
+    files = sorted({path for engine in ENGINES.values() for path in engine.files(artifact)})
+    if _is_shipped(record, files, out):
+        return  # by a call that was interrupted later or by the same command before
     bundle = Bundle.open(artifact)
     progress.say("proving that torch, ONNX Runtime and OpenVINO agree")
     network = (
@@ -79,11 +82,18 @@ def ship(
         update={"measurement": record.line(), "agreement": proof, "versions": versions(), "licences": LICENCES}
     )
     draft.mkdir(parents=True, exist_ok=True)
-    for file in {path for engine in ENGINES.values() for path in engine.files(artifact)}:
+    for file in files:
         shutil.copyfile(file, draft / file.name)
     complete.save(draft)
     write_text(draft / "README.md", model_card(complete, record))
     _publish(draft, out)
+
+
+def _is_shipped(record: CandidateRecord, files: Sequence[Path], out: Path) -> bool:
+    """Whether ``out`` holds the record's bundle with every model file, byte for byte."""
+    if not (out / DESCRIPTION).is_file() or Bundle.open(out).measurement != record.line():
+        return False
+    return all((out / file.name).is_file() and filecmp.cmp(file, out / file.name, shallow=False) for file in files)
 
 
 def _publish(draft: Path, out: Path) -> None:

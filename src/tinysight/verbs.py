@@ -66,9 +66,11 @@ def export_candidate(run_folder: Path, identity: str, out: Path | None, threads:
     """Write the bundle of a candidate of a finished or unfinished run; returns the bundle's folder.
 
     Raises:
-        UserError: no such run or candidate, or ``out`` holds something else.
+        UserError: no such run or candidate, or ``out`` holds something else or lies inside the run.
     """
     record = find_candidate(run_folder, identity)
     bundle = out or next_free(Path("runs"), "bundle")
+    if bundle.resolve().is_relative_to(run_folder.resolve()):
+        raise UserError(f"--out {bundle} lies inside the run {run_folder}: give a folder outside it")
     ship(run_folder, record, bundle, threads=threads or processor().usable_cores, into=None, progress=Progress())
     return bundle

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+import zipfile
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import onnx
 import torch
 
 from tinysight.config import digest_of
@@ -70,7 +72,7 @@ class Workshop:
         Raises:
             UserError: it cannot be built, trained, exported or measured: without it there is nothing to compare with.
         """
-        if found := self._folder.find(self.reference_id):
+        if found := self._finished(self.reference_id):
             self._folder.show(found)
             return found
         self._progress.say("reference")
@@ -101,7 +103,7 @@ class Workshop:
         """Make, measure and judge one variant of ``parent``, or find it among what is finished."""
         self._count += 1
         record = self._blank(parent, stage, variant)
-        found = self._folder.find(record.id)
+        found = self._finished(record.id)
         if found and (found.drop or found.verdict == "skipped"):
             # Judged again: the goal may have changed since.
             record = self._judged(found) if found.drop else found
@@ -135,6 +137,25 @@ class Workshop:
         artifact = self._folder.artifact(identity)
         with self._bench.start(artifact) as process:
             return self._bench.score(process, split, per_image, Bundle.open(artifact))
+
+    def _finished(self, identity: str) -> CandidateRecord | None:
+        """Return the record of a finished candidate whose files can still be read; any other is made again."""
+        found = self._folder.find(identity)
+        if found is None or found.bytes is None:
+            return found
+        artifact = self._folder.artifact(identity)
+        # NumPy leaves a file open that turns out to be no archive.
+        if not zipfile.is_zipfile(artifact / PER_IMAGE):
+            return None
+        try:
+            self.per_image(identity)
+            self.network(identity)
+            Bundle.open(artifact)
+            onnx.load(artifact / MODEL_ONNX)
+            sizes = {name: (artifact / name).stat().st_size for name in found.bytes.files}
+        except Exception:  # every library has its own error for a damaged file
+            return None
+        return found if sizes == found.bytes.files else None
 
     def _made(self, parent: CandidateRecord, variant: Reduction, record: CandidateRecord) -> CandidateRecord:
         self._progress.say(f"[{self._count}] {record.stage}: {record.variant}, from {parent.variant}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,25 @@ def test_a_killed_export_is_finished_by_the_same_command(cli, run, tmp_path: Pat
     assert not (out / "bundle.json").exists()
     assert cli("export", run.path, "best", "--threads", 1, "--out", out).code == 0
     assert {path.name for path in out.iterdir()} == {"bundle.json", "model.onnx", "model.xml", "model.bin", "README.md"}
+
+
+@pytest.mark.parametrize("inside", ["best", "candidates/new", "new"])
+def test_a_folder_inside_the_run_is_refused(cli, run, inside: str) -> None:
+    before = sorted(run.path.rglob("*"))
+    answer = cli("export", run.path, "best", "--threads", 1, "--out", run.path / inside)
+    assert answer.code == 2
+    assert "inside the run" in answer.err
+    assert sorted(run.path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("damage", ["missing", "changed"])
+def test_a_damaged_bundle_is_mended(cli, run, tmp_path: Path, damage: str) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(run.path / "best", out)
+    model = out / "model.bin"
+    whole = model.read_bytes()
+    model.unlink()
+    if damage == "changed":
+        model.write_bytes(bytes(len(whole)))
+    assert cli("export", run.path, "best", "--threads", 1, "--out", out).code == 0
+    assert model.read_bytes() == whole

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import pytest
+
+import tinysight
 
 HEAVY = {"torch", "torchvision", "numpy", "cv2", "PIL", "openvino", "onnxruntime", "onnx", "nncf", "pydantic", "timm"}
 VERBS = (
@@ -53,9 +56,9 @@ def test_public_names_are_listed_without_loading_them() -> None:
     assert "torch" not in loaded
 
 
-def test_no_verb_shows_the_help_and_ends_with_2(cli) -> None:
+def test_no_verb_shows_the_help(cli) -> None:
     answer = cli()
-    assert answer.code == 2
+    assert answer.code == 0
     assert "reduce" in answer.out + answer.err
 
 
@@ -73,3 +76,22 @@ def test_an_interruption_says_that_nothing_is_lost(cli, monkeypatch: pytest.Monk
     answer = cli("doctor")
     assert answer.code == 130
     assert "nothing finished is lost" in answer.err
+
+
+def test_the_version_is_printed(cli) -> None:
+    answer = cli("--version")
+    assert (answer.code, answer.out) == (0, f"tinysight {tinysight.__version__}\n")
+
+
+def test_too_many_threads_are_refused(cli) -> None:
+    answer = cli("export", "run", "best", "--threads", 1025)
+    assert answer.code == 2
+    assert "less than or equal to 1024" in answer.err
+
+
+def test_a_locale_without_utf_8_does_not_crash() -> None:
+    code = "import sys; sys.argv = ['tinysight', 'reduce', 'größe–.yaml']; from tinysight.cli import main; main()"
+    environment = os.environ | {"PYTHONIOENCODING": "ascii:strict", "PYTHONUTF8": "1"}
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False)
+    assert ended.returncode == 2
+    assert b"gr??e" in ended.stderr.replace(b"\\xf6\\xdf", b"??")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -165,3 +166,49 @@ def test_a_truncated_photo_is_named_and_the_others_are_kept(cli, run, photos: Pa
     assert answer.code == 2
     assert str(tmp_path / "b.jpg") in answer.err
     assert (tmp_path / "p" / "a.png").is_file()
+
+
+def test_a_photo_is_never_overwritten_by_its_mask(cli, run, tmp_path: Path, photos: Path) -> None:
+    folder = Path(shutil.copytree(photos, tmp_path / "photos"))
+    before = (folder / "b.png").read_bytes()
+    answer = cli("predict", run.path / "best", folder, "--threads", 1, "--out", folder)
+    assert answer.code == 2
+    assert "would overwrite that photo" in answer.err
+    assert (folder / "b.png").read_bytes() == before
+    assert len(list(folder.iterdir())) == 4
+
+
+def test_a_mask_never_overwrites_an_overlay(cli, run, tmp_path: Path, photos: Path) -> None:
+    folder = Path(shutil.copytree(photos, tmp_path / "photos"))
+    shutil.copy(folder / "a.jpg", folder / "a.overlay.jpg")
+    answer = cli("predict", run.path / "best", folder, "--threads", 1, "--out", tmp_path / "p")
+    assert answer.code == 2
+    assert "would both write a.overlay.png" in answer.err
+    assert not (tmp_path / "p").exists()
+
+
+def test_a_pipe_is_no_photo(cli, run, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    answer = cli("predict", run.path / "best", tmp_path / "a.png", "--threads", 1, "--out", tmp_path / "p")
+    assert answer.code == 2
+    assert "not a regular file" in answer.err
+
+
+@pytest.mark.parametrize(("photo", "out", "message"), [("", "p", "an empty name"), ("a.jpg", "", "--out is empty")])
+def test_empty_names_are_refused(cli, run, photos: Path, monkeypatch, photo: str, out: str, message: str) -> None:
+    monkeypatch.chdir(photos)
+    answer = cli("predict", run.path / "best", photo, "--threads", 1, "--out", out)
+    assert answer.code == 2
+    assert message in answer.err
+
+
+def test_a_bundle_of_arrays_says_which_arrays_it_takes(cli, run, tmp_path: Path, photos: Path) -> None:
+    shutil.copytree(run.path / "best", tmp_path / "best")
+    content = json.loads((tmp_path / "best" / "bundle.json").read_text())
+    content["input"]["normalised_by"] = "caller"
+    (tmp_path / "best" / "bundle.json").write_text(json.dumps(content))
+    for photo in (photos / "a.jpg", photos):
+        answer = cli("predict", tmp_path / "best", photo, "--threads", 1, "--out", tmp_path / "p")
+        assert answer.code == 2
+        assert "float32, channels x height x width" in answer.err
+        assert ".npy" in answer.err

@@ -101,7 +101,17 @@ def test_the_wrong_kind_of_picture_is_named(settings: dict[str, Any], picture: n
 
 
 @pytest.mark.parametrize(
-    "settings", [{"mean": (0.5,)}, {"mean": (), "std": ()}, {"std": (1, 1, 0)}, {"height": 8}, {"mode": "crop"}]
+    "settings",
+    [
+        {"mean": (0.5,)},
+        {"mean": (), "std": ()},
+        {"std": (1, 1, 0)},
+        {"std": (1, 1, 1e-9)},
+        {"std": (1, 1, float("inf"))},
+        {"mean": (0, 0, float("nan"))},
+        {"height": 8},
+        {"mode": "crop"},
+    ],
 )
 def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):

@@ -1,6 +1,7 @@
 """bundle.json: what a folder says about itself."""
 
 import json
+import shutil
 
 import pytest
 
@@ -55,12 +56,12 @@ def test_a_newer_schema_asks_for_an_update(saved):
 @pytest.mark.parametrize("content", [b"{", b"[1]", b"\xff\xfe", b'{"schema": 1}', b'{"schema": "new"}', b""])
 def test_a_broken_one_is_named(saved, content):
     (saved / "bundle.json").write_bytes(content)
-    with pytest.raises(UserError, match=r"bundle.json is broken \(.*\): export the bundle again"):
+    with pytest.raises(UserError, match=r"bundle.json is damaged \(.*\): export the bundle again"):
         Bundle.open(saved)
 
 
 def test_an_unknown_field_breaks_it(saved):
-    with pytest.raises(UserError, match=r"broken.*extra"):
+    with pytest.raises(UserError, match=r"damaged.*extra"):
         Bundle.open(rewrite(saved, extra=1))
 
 
@@ -81,3 +82,13 @@ def test_compiling_gives_description_network_and_version(tiny_artifact):
 def test_an_unknown_engine_is_refused(tiny_artifact):
     with pytest.raises(UserError, match="unknown engine 'tensorrt'"):
         compile_bundle(tiny_artifact, "tensorrt", 1)
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_a_model_file_of_another_size_is_refused(tiny_artifact, tmp_path, engine):
+    folder = shutil.copytree(tiny_artifact, tmp_path / "bundle")
+    described = Bundle.open(folder)
+    smaller = described.input.model_copy(update={"height": described.input.height // 2})
+    described.model_copy(update={"input": smaller}).save(folder)
+    with pytest.raises(UserError, match="the two do not belong together"):
+        compile_bundle(folder, engine, 1)

@@ -174,3 +174,19 @@ def test_without_a_size_the_prediction_has_the_pictures(tiny_task):
 def test_arrays_normalised_by_the_caller_are_channels_first(tiny_task):
     policy = InputPolicy(height=16, width=16, normalised_by="caller")
     assert predict_one(brightness, policy, tiny_task, np.zeros((3, 20, 30), np.float32)).shape == (20, 30)
+
+
+@pytest.mark.parametrize("strange", [np.nan, np.inf, -np.inf])
+def test_scores_that_are_not_numbers_are_refused(tiny_task, strange):
+    def network(images):
+        scores = brightness(images)
+        scores[0, 0, 0, 0] = strange
+        return scores
+
+    with pytest.raises(UserError, match="the network's scores are not numbers"):
+        predict_one(network, POLICY, tiny_task, picture(4))
+
+
+def test_scores_so_large_that_their_sum_overflows_are_numbers(tiny_task):
+    largest = np.finfo(np.float32).max / 4
+    assert predict_one(lambda images: brightness(images) + largest, POLICY, tiny_task, picture(4)).shape == (16, 16)

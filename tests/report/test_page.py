@@ -12,7 +12,8 @@ from tinysight.search.goal import Goal
 SUMMARY = {
     "reference": "r",
     "best": "b",
-    "baseline": {"checkpoint_bytes": 50_000, "live_weight_bytes": 25_000},
+    "baseline": {"checkpoint_bytes": 50_000, "live_weight_bytes": 25_000, "eager_latency_ms": 20.0},
+    "cautions": [],
     "broken_limits": [],
     "test": {
         "images": 60,
@@ -22,7 +23,7 @@ SUMMARY = {
         "verdict": "unacceptable",
         "why": "loses 2.00 points",
     },
-    "floor": {"split": "val", "unit": "image", "units": 80, "certifiable_drop": 0.4, "caution": ""},
+    "floor": {"split": "val", "unit": "image", "units": 80, "certifiable_drop": 0.4},
     "metric_definition": "",
     "mac_counter": "a counter",
     "data": {"train": 240, "val": 80, "test": 60, "digest": "abc"},
@@ -82,6 +83,10 @@ def test_it_says_when_the_split_can_certify_nothing(page):
 
 def test_it_shows_the_check_on_unseen_images(page):
     assert "On 60 test images that no decision has seen: reference 81.00" in " ".join(page().split())
+
+
+def test_it_says_what_to_be_careful_of(page):
+    assert "The reference finds no pixel" in page(cautions=["The reference finds no pixel of sign."])
 
 
 def test_the_same_run_makes_the_same_page(page):

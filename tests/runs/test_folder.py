@@ -220,3 +220,43 @@ def test_the_next_free_folder_is_made(tmp_path):
     made = [next_free(tmp_path / "runs", "bundle") for _ in range(3)]
     assert [path.name for path in made] == ["bundle-1", "bundle-2", "bundle-3"]
     assert all(path.is_dir() for path in made)
+
+
+DAMAGED = [b"", b'{"id": ', b"\xff\xfe\x00", b"[]", b"{}", b"null"]
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_a_damaged_record_is_none(folder, make_record, content):
+    folder.keep(make_record("a"))
+    (folder.artifact("a") / "record.json").write_bytes(content)
+    assert folder.find("a") is None
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_a_damaged_table_is_named(folder, content):
+    (folder.path / "candidates.jsonl").write_bytes(content)
+    with pytest.raises(UserError, match=r"candidates\.jsonl is damaged .*: run 'tinysight resume "):
+        read_candidates(folder.path)
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_a_damaged_plan_is_named(folder, content):
+    (folder.path / "plan.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"plan\.json is damaged .*: add --update"):
+        reopened(folder)
+
+
+def test_update_writes_a_damaged_plan_anew(folder):
+    (folder.path / "plan.json").write_bytes(b"")
+    with reopened(folder, update=True) as again:
+        assert json.loads((again.path / "plan.json").read_text()) == PLAN
+
+
+def test_a_column_that_others_split_is_left_out_of_the_csv(tmp_path, make_record):
+    """A skipped candidate has no quality; a measured one has quality.value and more."""
+    with RunFolder(tmp_path / "run", {}) as folder:
+        folder.show(make_record("a"))
+        folder.show(make_record("b").with_(quality=None))
+    header = (tmp_path / "run" / "results.csv").read_text().splitlines()[0].split(",")
+    assert "quality" not in header
+    assert "quality.value" in header

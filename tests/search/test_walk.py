@@ -6,7 +6,7 @@ import pytest
 
 from tinysight.reduction.step import WeightsReduction
 from tinysight.search.goal import Goal, Limits
-from tinysight.search.walk import Stage, walk
+from tinysight.search.walk import Stage, starts, walk
 
 
 class Cut(WeightsReduction):
@@ -139,3 +139,10 @@ def test_what_is_not_run_is_recorded_with_the_reason(make_record, clock):
 def test_without_a_bound_the_walk_takes_its_time(go, clock):
     go([Cut(ratio=number) for number in range(2, 9)])
     assert clock.now == 100 + 7 * 60
+
+
+def test_what_a_lossless_method_made_stands_in_for_its_parent(make_record):
+    """Times that fell badly must not leave the dead weights in."""
+    reference = make_record("r", verdict="reference", parent=None)
+    trimmed = make_record("t", parent="r", ratio=0.8, steps=[{"kind": "structure", "method": "trim", "version": 1}])
+    assert [record.id for record in starts([reference, trimmed], Goal(), recoverable=False)] == ["t"]

@@ -181,3 +181,11 @@ def test_the_definition_of_the_metric_says_how_it_is_made():
 
 def test_tasks_are_found_by_their_names():
     assert {name: task.name for name, task in TASKS.items()} == {name: name for name in TASKS}
+
+
+def test_a_reference_that_misses_a_class_is_worth_a_caution(tiny_task):
+    assert tiny_task.classes[1] in tiny_task.caution(np.array([[90, 0], [10, 0]]))
+
+
+def test_a_reference_that_finds_every_class_is_worth_none(tiny_task):
+    assert tiny_task.caution(np.array([[80, 5], [5, 10]])) == ""

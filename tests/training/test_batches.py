@@ -132,3 +132,18 @@ def test_a_target_out_of_range_names_the_sample():
     sample.mask[0, 0] = 9
     with pytest.raises(UserError, match="training sample 'train/7': the mask holds the label 9"):
         next(_batches([sample]).plain(1))
+
+
+def test_a_mask_of_another_size_names_the_sample():
+    sample = _Stored(7)
+    sample.mask = sample.mask[:-1]
+    with pytest.raises(UserError, match="training sample 'train/7': the image is 20 x 30, its mask 19 x 30"):
+        next(_batches([sample]).plain(1))
+
+
+@pytest.mark.parametrize("part", ["image", "mask"])
+def test_an_empty_sample_is_named(part: str):
+    sample = _Stored(7)
+    setattr(sample, part, getattr(sample, part)[:0])
+    with pytest.raises(UserError, match="training sample 'train/7' is empty"):
+        next(_batches([sample]).plain(1))

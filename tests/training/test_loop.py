@@ -179,3 +179,33 @@ def test_devices_that_exist_are_taken(device: str):
 def test_a_device_that_is_not_there_is_refused():
     with pytest.raises(UserError, match="'cuda' is not available on this machine: use 'auto' or 'cpu'"):
         choose_device("cuda")
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut off", "of another network", "without keys", "half"])
+def test_a_damaged_state_is_trained_again(tmp_path, trained, damage: str):
+    _fit(tmp_path)
+    state = tmp_path / "training.pt"
+    if damage == "empty":
+        state.write_bytes(b"")
+    elif damage == "cut off":
+        state.write_bytes(state.read_bytes()[:1000])
+    elif damage == "of another network":
+        _fit(tmp_path / "other", network=nn.Conv2d(3, 2, 1))
+        state.write_bytes((tmp_path / "other" / "training.pt").read_bytes())
+    else:
+        content = torch.load(state, weights_only=True)
+        torch.save({} if damage == "without keys" else content | {"optimizer": {}}, state)
+    assert _equal(_fit(tmp_path), trained())
+
+
+def test_weights_that_are_no_numbers_are_never_stored(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    network = _network()
+
+    def poisoning_epoch(*_: object) -> float:
+        network[4].bias.data.fill_(float("nan"))
+        return 0.5
+
+    monkeypatch.setattr("tinysight.training.loop._epoch", poisoning_epoch)
+    with pytest.raises(UserError, match="diverged: a weight is infinite or not a number after epoch 1: lower the"):
+        _fit(tmp_path, network=network)
+    assert not (tmp_path / "training.pt").exists()

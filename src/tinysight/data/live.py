@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -45,9 +45,9 @@ def live_samples(dataset: Any, split: str) -> Sequence[Sample]:
     """Return the items of a data set as samples, in order.
 
     Raises:
-        UserError: it has no length, no items, or cannot be indexed.
+        UserError: it has no length, no items, or cannot be indexed by number, as a dict cannot.
     """
-    if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
+    if isinstance(dataset, Mapping) or not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
         raise UserError(f"data['{split}'] must be a data set with a length and items, got {type(dataset).__name__}")
     if len(dataset) == 0:
         raise UserError(f"data['{split}'] is empty: give it at least one (image, target)")
@@ -62,7 +62,10 @@ def to_image(image: Any) -> NDArray[Any]:
     if hasattr(image, "convert"):  # a PIL picture
         return np.asarray(image.convert("RGB"), np.uint8)
     is_tensor = hasattr(image, "detach")
-    array = np.asarray(image.detach().cpu() if is_tensor else image)
+    if is_tensor:
+        image = image.detach().cpu()
+        image = image.float() if image.is_floating_point() else image  # NumPy has no bfloat16
+    array = np.asarray(image)
     if array.dtype.kind == "f" and array.ndim == 3:
         return array.astype(np.float32)
     if array.dtype == np.uint8 and array.ndim == 3:

@@ -5,6 +5,7 @@ Training, measurement and deployment all run this one piece of code; the bundle 
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import cv2
@@ -19,6 +20,7 @@ __all__ = ["InputPolicy"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+SMALLEST_STD = 1e-6
 
 
 class InputPolicy(Config):
@@ -40,8 +42,10 @@ class InputPolicy(Config):
     def _mean_and_std_agree(self) -> InputPolicy:
         if len(self.mean) != len(self.std) or not self.mean:
             raise ValueError("mean and std need one value for every channel")
-        if min(self.std) <= 0:
-            raise ValueError("std must be above 0")
+        if not all(math.isfinite(value) for value in (*self.mean, *self.std)):
+            raise ValueError("mean and std must be finite numbers")
+        if min(self.std) < SMALLEST_STD:
+            raise ValueError(f"std must be above 0, at least {SMALLEST_STD}")
         return self
 
     @property

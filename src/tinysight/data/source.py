@@ -15,6 +15,8 @@ from tinysight.files import read_json, write_json
 
 __all__ = ["open_data", "reader_of", "save_data"]
 
+SPLITS = TypeAdapter(dict[str, list[str]])
+
 
 def reader_of(settings: Mapping[str, Any]) -> Reader:
     """Make the reader that ``settings`` describe, chosen by their ``reader`` key.
@@ -42,10 +44,11 @@ def open_data(path: Path) -> Dataset:
     """
     if not path.is_file():
         raise UserError(f"{path} does not exist: give the data.json of a run, or a recipe")
+    remedy = "give the data.json of a run, or a recipe"
+    stored = read_json(path, remedy)
     try:
-        stored = read_json(path)
-        reader, splits = reader_of(stored["reader"]), dict(stored["splits"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:  # not JSON, or JSON of something else
+        reader, splits = reader_of(stored["reader"]), SPLITS.validate_python(stored["splits"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # JSON of something else
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{path} describes no data ({reason}): give the data.json of a run, or a recipe") from error
+        raise UserError(f"{path} describes no data ({reason}): {remedy}") from error
     return reader.read().arranged(splits)

@@ -24,6 +24,11 @@ class Compiled(ABC):
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map a batch (1, channels, height, width) to its scores."""
 
+    @property
+    @abstractmethod
+    def input_shape(self) -> tuple[int, ...] | None:
+        """The input's shape, with batch axis; None where it is not fixed."""
+
     @abstractmethod
     def executed(self) -> dict[str, Any]:
         """Say in which precision the engine really runs, read back from its own graph.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -59,29 +58,27 @@ class Bundle(Config):
         Raises:
             UserError: there is none, or it is of a newer schema or broken.
         """
-        path = folder / DESCRIPTION
+        path, remedy = folder / DESCRIPTION, "export the bundle again"
         if not path.is_file():
             raise UserError(
                 f"{folder} is not a bundle: it has no {DESCRIPTION}; give the folder 'tinysight export' wrote"
             )
+        content = read_json(path, remedy)
         try:
-            content = read_json(path)
             if content.get("schema", 0) > SCHEMA:
                 raise UserError(
                     f"{path} has schema {content['schema']}, newer than this tinysight knows: update tinysight"
                 )
             return Bundle.model_validate(content)
-        except (json.JSONDecodeError, UnicodeDecodeError, ValidationError, AttributeError, TypeError) as error:
-            raise UserError(
-                f"{path} is broken ({' '.join(str(error).split())[:200]}): export the bundle again"
-            ) from error
+        except (ValidationError, AttributeError, TypeError) as error:
+            raise UserError(f"{path} is damaged ({' '.join(str(error).split())[:200]}): {remedy}") from error
 
 
 def compile_bundle(folder: Path, engine: str, threads: int) -> tuple[Bundle, Compiled, str]:
     """Open the bundle in ``folder`` and compile its model file; returns also the engine's version.
 
     Raises:
-        UserError: an unknown engine, no bundle, or a file the engine refuses.
+        UserError: an unknown engine, no bundle, a file the engine refuses, or one with another input than described.
     """
     from tinysight.engines import ENGINES
 
@@ -89,4 +86,9 @@ def compile_bundle(folder: Path, engine: str, threads: int) -> tuple[Bundle, Com
     if engine not in ENGINES:
         raise unknown_name("engine", engine, ENGINES)
     compiled = ENGINES[engine].compile(folder, threads=threads, execute=bundle.execute)
+    if compiled.input_shape not in (None, bundle.input.shape):
+        raise UserError(
+            f"the model file in {folder} takes {compiled.input_shape}, but its {DESCRIPTION} says "
+            f"{bundle.input.shape}: the two do not belong together, export the bundle again"
+        )
     return bundle, compiled, ENGINES[engine].version()

@@ -67,6 +67,11 @@ class _OnnxRuntimeNetwork(Compiled):
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(self._session.run(None, {self._input: images})[0], np.float32)
 
+    @property
+    def input_shape(self) -> tuple[int, ...] | None:
+        shape = self._session.get_inputs()[0].shape
+        return tuple(shape) if all(isinstance(edge, int) for edge in shape) else None  # free axes have names
+
     def executed(self) -> dict[str, Any]:
         kinds = (["int8"] if self._integer_share > 0 else []) + (["f32"] if self._integer_share < 1 else [])
         return {"executed": "+".join(kinds), "integer_share": self._integer_share}

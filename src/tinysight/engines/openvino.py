@@ -66,6 +66,11 @@ class _OpenVinoNetwork(Compiled):
         result = self._request.infer({0: images}, share_inputs=True)
         return np.asarray(result[0], np.float32)
 
+    @property
+    def input_shape(self) -> tuple[int, ...] | None:
+        shape = self._compiled.input(0).partial_shape
+        return tuple(shape.to_shape()) if shape.is_static else None
+
     def executed(self) -> dict[str, Any]:
         precisions = []
         for node in self._compiled.get_runtime_model().get_ops():

@@ -98,10 +98,21 @@ def evaluate(
 def predict_one(
     network: Compiled, policy: InputPolicy, task: Task, image: NDArray[Any], size: tuple[int, ...] | None = None
 ) -> NDArray[Any]:
-    """The deployed path for one photo: fit, normalise, infer, bring back to the photo's size, decide."""
+    """The deployed path for one photo: fit, normalise, infer, bring back to the photo's size, decide.
+
+    Raises:
+        UserError: the photo does not fit the network, or its scores do not fit the task or are not numbers.
+    """
     scores = network(policy.apply(image))
     if reason := task.refuse_output(scores.shape):
         raise UserError(f"{reason}: check the network's number of classes, or choose its output")
+    with np.errstate(over="ignore", invalid="ignore"):
+        suspicious = not np.isfinite(scores.sum())  # one cheap pass; finite scores may still overflow their sum
+    if suspicious and not np.isfinite(scores).all():
+        raise UserError(
+            "the network's scores are not numbers (NaN or infinity): check its weights and the normalisation of its "
+            "input"
+        )
     if size is None or len(size) != 2:
         size = image.shape[:2] if policy.normalised_by == "tinysight" else image.shape[1:]
     return task.predict(scores[0], policy, (size[0], size[1]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -168,19 +167,15 @@ def _read(path: Path, kind: Any) -> Any:
         raise UserError(
             f"{path} does not exist: give the folder of a checkpoint (spec.json, steps.json, weights.safetensors)"
         )
-    try:
-        content = read_json(path)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid JSON ({error}): restore it or save the checkpoint again") from error
+    remedy = "restore it or save the checkpoint again"
+    content = read_json(path, remedy)
     if isinstance(content, dict) and content.get("schema", 0) > SCHEMA:
         raise UserError(f"{path} has schema {content['schema']}, newer than this tinysight knows: update tinysight")
     try:
         return TypeAdapter(kind).validate_python(content)
     except ValidationError as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(
-            f"{path} is not part of a checkpoint ({reason}): restore it or save the checkpoint again"
-        ) from error
+        raise UserError(f"{path} is not part of a checkpoint ({reason}): {remedy}") from error
 
 
 def _load_weights(module: nn.Module, path: Path) -> None:

@@ -70,8 +70,14 @@ class RunFolder:
         return handle
 
     def _compare(self, plan: Mapping[str, Any], update: bool) -> None:
-        changed = differences(read_json(self.path / PLAN), plan)
-        if not changed or update:
+        if update:
+            return
+        remedy = "add --update to write it anew from this recipe, or give another --out"
+        before = read_json(self.path / PLAN, remedy)
+        if not isinstance(before, dict) or not before:
+            raise UserError(f"{self.path / PLAN} is damaged (it holds no plan): {remedy}")
+        changed = differences(before, plan)
+        if not changed:
             return
         shown = "".join(f"\n  {line}" for line in changed)
         raise UserError(
@@ -80,9 +86,15 @@ class RunFolder:
         )
 
     def find(self, identity: str) -> CandidateRecord | None:
-        """Return what is known of a candidate from this call or an earlier one; None where it was never finished."""
+        """Return what is known of a candidate from this call or an earlier one; None where it was never finished.
+
+        A damaged record counts as none: the candidate can be made again.
+        """
         path = self.artifact(identity) / RECORD
-        return CandidateRecord.from_line(read_json(path)) if path.is_file() else None
+        try:
+            return CandidateRecord.from_line(read_json(path)) if path.is_file() else None
+        except (UserError, ValueError, TypeError):
+            return None
 
     def keep(self, record: CandidateRecord) -> None:
         """Remember a finished candidate for good, and show it in the table."""
@@ -127,12 +139,20 @@ def read_candidates(run: Path) -> list[CandidateRecord]:
     """Read the table of a run, finished or not.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or it is damaged.
     """
     path = run / CANDIDATES
     if not path.is_file():
         raise UserError(f"{run} holds no {CANDIDATES}: give the folder of a run that has measured something")
-    return [CandidateRecord.from_line(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        records = [CandidateRecord.from_line(json.loads(line)) for line in lines]
+    except (ValueError, TypeError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{path} is damaged ({reason}): run 'tinysight resume {run}' to write it anew") from error
+    if not records:
+        raise UserError(f"{path} is damaged (it is empty): run 'tinysight resume {run}' to write it anew")
+    return records
 
 
 def differences(before: Any, after: Any, where: str = "") -> list[str]:

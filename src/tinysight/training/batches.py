@@ -74,12 +74,20 @@ class Batches:
         image, target = sample.read()
         if reason := self._task.refuse_target(target):
             raise UserError(f"training sample '{sample.name}': {reason}: mend the label or the recipe's classes")
+        self._policy.check(image)
+        size = image.shape[1:] if self._policy.normalised_by == "caller" else image.shape[:2]
+        if not image.size or not target.size:
+            raise UserError(f"training sample '{sample.name}' is empty (image {image.shape}, target {target.shape})")
+        if target.ndim == 2 and target.shape != size:
+            raise UserError(
+                f"training sample '{sample.name}': the image is {size[0]} x {size[1]}, its mask {target.shape[0]} x "
+                f"{target.shape[1]}: give masks the size of their images"
+            )
         return self._image(image), self._target(target)
 
     def _image(self, image: NDArray[Any]) -> Tensor:
         if self._policy.normalised_by == "caller":
             return torch.from_numpy(self._policy.apply(image)[0])
-        self._policy.check(image)
         return torch.from_numpy(np.ascontiguousarray(self._policy.fit(image).transpose(2, 0, 1)))
 
     def _target(self, target: NDArray[Any]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from dataclasses import dataclass, field
@@ -56,19 +57,20 @@ def fit(
     epoch).
 
     Raises:
-        UserError: the loss became infinite or not a number, the output does not fit the targets, or all is frozen.
+        UserError: the loss or a weight became infinite or not a number, the output does not fit the targets, or all is
+            frozen.
     """
     network.to(device)
     if hasattr(loss, "to"):
         loss.to(device)
     steps = batches.count(settings.batch_size)
-    state = _start(network, settings, steps)
-    _restore(state, folder / STATE, device)
+    state = _resumed(network, settings, steps, folder / STATE, device)
     with progress.track(what, settings.epochs * steps) as tick:
         tick(state.epoch * steps)
         while state.epoch < settings.epochs:
             torch.manual_seed((seed + 1) * 100_003 + state.epoch)
             mean_loss = _epoch(state, batches, loss, settings, device, tick)
+            _refuse_poisoned_weights(state, settings)
             state.epoch += 1
             state.history.append({"epoch": state.epoch, "loss": mean_loss})
             _keep(state, folder)
@@ -79,11 +81,14 @@ def choose_device(device: str) -> str:
     """Turn ``auto`` into ``cuda`` where there is one, else ``cpu``.
 
     Raises:
-        UserError: a named device does not exist here.
+        UserError: it is neither ``auto``, ``cpu``, ``cuda`` nor ``cuda:N``, or does not exist here.
     """
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
+    kind, colon, number = device.partition(":")
+    if device != "cpu" and (kind != "cuda" or (colon and not number.isdecimal())):
+        raise UserError(f"device: '{device}' is not known: use 'auto', 'cpu', 'cuda' or 'cuda:0'")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise UserError(f"device: '{device}' is not available on this machine: use 'auto' or 'cpu'")
     return device
 
@@ -138,11 +143,21 @@ def _epoch(state: _State, batches: Batches, loss: Loss, settings: Training, devi
 
 def _refuse_divergence(value: Tensor, epoch: int, step: int, settings: Training) -> None:
     if not torch.isfinite(value):
-        raise UserError(
-            f"training diverged: the loss is {float(value.detach())} at epoch {epoch + 1}, step {step + 1}: "
-            f"lower the learning_rate (now {settings.learning_rate:g}), or look for broken images with "
-            "'tinysight data check'"
-        )
+        raise _diverged(f"the loss is {float(value.detach())} at epoch {epoch + 1}, step {step + 1}", settings)
+
+
+def _refuse_poisoned_weights(state: _State, settings: Training) -> None:
+    """Look at the weights before they are stored: the last step of an epoch is followed by no loss that would tell."""
+    weights = [weight for group in state.optimizer.param_groups for weight in group["params"]]
+    if not all(bool(torch.isfinite(weight).all()) for weight in weights):
+        raise _diverged(f"a weight is infinite or not a number after epoch {state.epoch + 1}", settings)
+
+
+def _diverged(what: str, settings: Training) -> UserError:
+    return UserError(
+        f"training diverged: {what}: lower the learning_rate (now {settings.learning_rate:g}), or look for broken "
+        "images with 'tinysight data check'"
+    )
 
 
 def _keep(state: _State, folder: Path) -> None:
@@ -158,11 +173,25 @@ def _keep(state: _State, folder: Path) -> None:
     write_atomically(folder / STATE, lambda path: torch.save(content, path))
 
 
-def _restore(state: _State, path: Path, device: str) -> None:
+def _resumed(network: nn.Module, settings: Training, steps: int, path: Path, device: str) -> _State:
+    """Return the state stored at ``path``, or a fresh one where there is none that can be read."""
+    state = _start(network, settings, steps)
     if not path.is_file():
-        return
+        return state
+    untrained = copy.deepcopy(network.state_dict())
+    try:
+        _restore(state, path, device)
+    except Exception:  # every damage has its own error, and some are found when half is restored
+        network.load_state_dict(untrained)
+        return _start(network, settings, steps)
+    return state
+
+
+def _restore(state: _State, path: Path, device: str) -> None:
     content = torch.load(path, map_location=device, weights_only=True)
     state.network.load_state_dict(content["network"])
     state.optimizer.load_state_dict(content["optimizer"])
     state.schedule.load_state_dict(content["schedule"] | {"lr_lambdas": [None]})
     state.epoch, state.history = content["epoch"], content["history"]
+    if [line["epoch"] for line in state.history] != list(range(1, state.epoch + 1)):
+        raise ValueError("the history does not fit the epoch")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import reprlib
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -27,10 +28,21 @@ def _as_mapping(classes: Any) -> Any:
     if isinstance(classes, (list, tuple)):
         if len(set(map(str, classes))) < len(classes):
             raise ValueError("a class is named twice")
+        _refuse_nameless(classes)
         classes = {name: index for index, name in enumerate(classes)}
     if isinstance(classes, dict):
+        _refuse_nameless(classes)
         return {name: [values] if isinstance(values, int) else values for name, values in classes.items()}
     return classes
+
+
+def _refuse_nameless(classes: Collection[Any]) -> None:
+    """Refuse entries that are no names, which YAML makes of ``no`` or ``1``, and a class without a counterpart."""
+    for name in classes:
+        if not isinstance(name, str):
+            raise ValueError(f"the class {reprlib.repr(name)} is not a name: write a word, in quotes if need be")
+    if len(classes) == 1:
+        raise ValueError("at least 2 classes are needed: name the background too, such as {soil: [0], plant: [1, 2]}")
 
 
 MaskValue = Annotated[int, Field(ge=0, le=255)]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-import yaml
 from pydantic import Field, field_validator
 
 from tinysight.config import digest_of
@@ -17,6 +16,7 @@ from tinysight.data.images import images_by_stem, read_image
 from tinysight.data.readers.base import Reader
 from tinysight.data.sample import Array, Dataset, FileSample, LabelRangeError, Sample, file_digest
 from tinysight.errors import UserError, unknown_name
+from tinysight.files import parse_yaml
 
 __all__ = ["YoloBoxes"]
 
@@ -89,10 +89,10 @@ class _Description:
     @classmethod
     def load(cls, file: Path) -> _Description:
         try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+            content = parse_yaml(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise UserError(f"{file} does not exist: check the data path in the recipe or the command line") from None
-        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise UserError(f"{file} cannot be read as YAML ({error}): correct it") from None
         if not isinstance(content, dict):
             raise UserError(f"{file} is not a YOLO description: it needs 'names' and 'train'")

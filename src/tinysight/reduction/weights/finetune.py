@@ -25,9 +25,9 @@ class Finetune(WeightsReduction):
     name: ClassVar[str] = "finetune"
     recovers: ClassVar[bool] = True
 
-    epochs: int = Field(5, ge=1)
+    epochs: int = Field(5, ge=1, le=1_000_000)
     batch_size: int = Field(8, ge=2)
-    learning_rate: float = Field(3e-4, gt=0)
+    learning_rate: float = Field(3e-4, gt=0, le=1e3, allow_inf_nan=False)
     soft: float = Field(0.5, ge=0, le=1)
     temperature: float = Field(2.0, gt=0)
 
