@@ -205,7 +205,9 @@ def test_one_class_only_is_an_error_of_the_check(cli, folders: Path) -> None:
 
 @pytest.mark.parametrize("verb", ["reduce", "train"])
 def test_a_diverging_training(cli, recipe: Path, verb: str) -> None:
-    message = refused(cli, recipe.parent, "train.optimizer=sgd", "train.learning_rate=1000", "train.epochs=9", verb=verb)
+    message = refused(
+        cli, recipe.parent, "train.optimizer=sgd", "train.learning_rate=1000", "train.epochs=9", verb=verb
+    )
     assert "training diverged" in message
     assert "learning_rate (now 1000)" in message
 
