@@ -123,8 +123,9 @@ def attempt(recipe: Path, out: Path, stop_at: Callable[[str], float | None]) -> 
         *lines, rest = (rest + received).split(b"\n")
         for line in lines:
             seen.append(line.decode())
-            delay = stop_at(seen[-1]) if kill_at is None else None
-            kill_at = time.monotonic() + delay if delay is not None else kill_at
+            delay = stop_at(seen[-1])
+            if delay is not None and (kill_at is None or delay == 0):
+                kill_at = time.monotonic() + delay
             if delay == 0:
                 break
             os.write(go_on, b".")
@@ -198,11 +199,20 @@ def killed(recipe: Path, out: Path, order: dict[str, int], generator: random.Ran
     """Kill 20 attempts at ever later points; returns where."""
     targets = sorted(generator.sample(range(len(order)), KILLS))
     places = []
+    end = len(order) - 6  # a fast machine must not finish within the delay
+
+    def stopper(target: int, delay: float) -> Callable[[str], float | None]:
+        def stop_at(event: str) -> float | None:
+            place = order.get(event, -1)
+            return None if place < target else 0.0 if place >= end else delay
+
+        return stop_at
+
     for number, target in enumerate(targets):
         # Half of them at the very moment, with the file not yet moved into place; half in the work that follows.
         delay = 0.0 if number % 2 or target > 0.7 * len(order) else generator.uniform(0.05, 0.6)
         before, kept = finished(out), epochs_kept(out)
-        seen, status = attempt(recipe, out, lambda event, t=target, d=delay: d if order.get(event, -1) >= t else None)
+        seen, status = attempt(recipe, out, stopper(target, delay))
         reap()
         assert os.WIFSIGNALED(status), f"attempt {number} ended before it was killed: {status}"
         check(out, seen, before, kept)

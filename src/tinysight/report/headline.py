@@ -69,10 +69,9 @@ def _time(reference: CandidateRecord, best: CandidateRecord, baseline: Mapping[s
 
 
 def _faster(speedup: Speedup) -> str:
-    spread = f"{speedup_text(speedup)} times as fast"
-    if speedup.low <= 1 <= speedup.high:
-        return f"not decided: {spread}"
-    return f"{_less(1 - 1 / speedup.ratio)}: {spread}"
+    """Round by round, which a spike in one of the two medians does not move."""
+    spread = f"{speedup_text(speedup)} times as fast, round by round"
+    return f"not decided: {spread}" if speedup.low <= 1 <= speedup.high else spread
 
 
 def _gained(points: float) -> str:
