@@ -208,9 +208,7 @@ def _prepare(order: _Order, data: Mapping[str, Any]) -> _Prepared:
         "classes": list(task.classes),
         "input": policy.model_dump(mode="json"),
         "train": order.train.model_dump(mode="json") if order.train else None,
-        "stages": [
-            {"name": s.name, "variants": [{v.name: v.model_dump(mode="json")} for v in s.variants]} for s in stages
-        ],
+        "stages": [stage.plan() for stage in stages],
         "goal": order.goal.model_dump(mode="json"),
         "engine": order.engine.model_dump(mode="json"),
         "seed": order.seed,

@@ -55,13 +55,7 @@ class Recipe(Config):
         """Return the resolved recipe, JSON-like: equal plans are equal runs."""
         content = self.model_dump(mode="json", exclude={"data", "stages"})
         content["data"] = self.data.model_dump(mode="json")
-        content["stages"] = [
-            {
-                "name": stage.name,
-                "variants": [{variant.name: variant.model_dump(mode="json")} for variant in stage.variants],
-            }
-            for stage in self.stages
-        ]
+        content["stages"] = [stage.plan() for stage in self.stages]
         return content
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tinysight.reduction.step import Reduction
 from tinysight.reduction.table import METHODS
@@ -20,6 +21,11 @@ class Stage:
 
     name: str
     variants: tuple[Reduction, ...]
+
+    def plan(self) -> dict[str, Any]:
+        """Return the stage as it stands in a plan, and could stand in a recipe."""
+        variants = [{variant.name: variant.model_dump(mode="json")} for variant in self.variants]
+        return {"name": self.name, "variants": variants}
 
 
 Attempt = Callable[[CandidateRecord, Stage, Reduction, str | None], CandidateRecord]
