@@ -29,7 +29,7 @@ __all__ = ["find_candidate", "ship"]
 LICENCES = {
     "segmentation-models-pytorch": "MIT",
     "timm": "Apache-2.0",
-    "weights": "yours: trained from scratch on your data",
+    "weights": "those of the network and data you brought; tinysight adds none",
 }
 
 
