@@ -100,3 +100,14 @@ def test_what_was_not_measured_breaks_no_limit(make_record):
 def test_nonsense_is_refused(settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         Goal(**settings)
+
+
+def test_a_goal_of_bytes_does_not_depend_on_times(make_record):
+    """Times differ from run to run, and the same recipe must make the same candidates."""
+    slow, fast = make_record("slow", ratio=1.0, points=0.1), make_record("fast", ratio=3.0, points=0.2)
+    assert Goal(minimize="bytes").best_of([slow, fast]).id == "slow"
+
+
+def test_equal_files_are_told_apart_by_their_work(make_record):
+    heavy, light = make_record("heavy", macs=2_000), make_record("light", macs=1_000, points=0.5)
+    assert Goal(minimize="bytes").best_of([heavy, light]).id == "light"

@@ -53,10 +53,11 @@ class Goal(Config):
         return float(record.macs) if record.macs is not None else float("inf")
 
     def best_of(self, records: Sequence[CandidateRecord]) -> CandidateRecord:
-        """Return the cheapest record; among those too close to tell apart the smallest file, then the fastest."""
+        """Return the cheapest record; among those too close to tell apart the smallest file, then the least work."""
         left = _closest(records, self.cost, TIES[self.minimize])
         left = _closest(left, _size, TIES["bytes"])
-        left = _closest(left, _time, TIES["latency"])
+        # Work stands in for time here: a goal of bytes or MACs must choose the same on every machine and day.
+        left = _closest(left, lambda record: record.macs or 0, TIES["macs"])
         left = _closest(left, lambda record: record.params_total or 0, 0.0)
         return min(left, key=lambda record: record.drop.points if record.drop else 0.0)
 
