@@ -189,3 +189,29 @@ def test_a_reference_that_misses_a_class_is_worth_a_caution(tiny_task):
 
 def test_a_reference_that_finds_every_class_is_worth_none(tiny_task):
     assert tiny_task.caution(np.array([[80, 5], [5, 10]])) == ""
+
+
+def test_class_scores_are_the_ious(masks):
+    total = TASK.statistic(masks[1], masks[0])
+    expected = jaccard_score(*counted(masks), average=None)
+    assert TASK.class_scores(total).tolist() == pytest.approx(expected.tolist())
+
+
+def test_confusion_has_the_truth_in_rows(masks):
+    total = TASK.statistic(masks[1], masks[0])
+    np.testing.assert_array_equal(TASK.confusion(total), confusion_matrix(*counted(masks), labels=LABELS))
+
+
+def test_a_prediction_is_drawn_over_a_smaller_picture():
+    picture = np.full((8, 8, 3), 90, np.uint8)
+    prediction = np.kron(np.eye(2, dtype=np.uint8), np.ones((16, 16), np.uint8))
+    drawn = TASK.draw(picture, prediction)
+    np.testing.assert_array_equal(drawn, TASK.draw(picture, prediction[::4, ::4]))
+
+
+def test_the_legend_names_each_class_with_the_colour_it_is_drawn_in():
+    picture = np.zeros((9, 9, 3), np.uint8)
+    prediction = np.zeros((9, 9), np.uint8)
+    prediction[4, 4] = 3
+    red, green, blue = TASK.draw(picture, prediction)[4, 4].tolist()  # one pixel is all outline
+    assert TASK.legend()[3] == ("sign", f"#{red:02x}{green:02x}{blue:02x}")

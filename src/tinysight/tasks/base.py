@@ -29,6 +29,10 @@ class Task(ABC):
     name: ClassVar[str]
     metric: ClassVar[str]
     metric_definition: ClassVar[str]
+    class_metric: ClassVar[str]
+    """What ``class_scores`` holds, by its name in the field."""
+    counted: ClassVar[str]
+    """What ``confusion`` counts, in the plural."""
     losses: ClassVar[tuple[str, ...]]
 
     @abstractmethod
@@ -48,6 +52,14 @@ class Task(ABC):
         """Return every metric of one summed statistic, by name."""
 
     @abstractmethod
+    def class_scores(self, total: NDArray[Any]) -> NDArray[np.float64]:
+        """Return ``class_metric`` of each class, in [0, 1], of one summed statistic; NaN where a class is absent."""
+
+    @abstractmethod
+    def confusion(self, total: NDArray[Any]) -> NDArray[np.int64]:
+        """Return how often each class was taken for each: (classes, classes), rows are the truth."""
+
+    @abstractmethod
     def caution(self, total: NDArray[Any]) -> str:
         """Say what makes a reference with this summed statistic worthless to compare with; empty where nothing does."""
 
@@ -65,7 +77,11 @@ class Task(ABC):
 
     @abstractmethod
     def draw(self, image: NDArray[np.uint8], prediction: NDArray[Any]) -> NDArray[np.uint8]:
-        """Draw a prediction over its image, uint8 RGB height x width x 3."""
+        """Draw a prediction over its image, uint8 RGB height x width x 3, which may have been scaled since."""
+
+    @abstractmethod
+    def legend(self) -> tuple[tuple[str, str], ...]:
+        """Return the name and the colour, ``#rrggbb``, of what ``draw`` draws; empty where it needs no explanation."""
 
     @abstractmethod
     def storable(self, prediction: NDArray[Any]) -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,6 +28,8 @@ class Segmentation(Task):
         "split at the photos' own resolution; ignored pixels are left out, and so are classes that occur neither in "
         "the labels nor in the predictions."
     )
+    class_metric: ClassVar[str] = "IoU"
+    counted: ClassVar[str] = "pixels"
     losses: ClassVar[tuple[str, ...]] = ("cross_entropy",)
 
     def predict(self, scores: NDArray[np.float32], policy: InputPolicy, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -62,6 +65,14 @@ class Segmentation(Task):
             "frequency_weighted_IoU": float((shares * iou[present]).sum()),
         }
         return named | {f"IoU {name}": float(value) for name, value in zip(self.classes, iou, strict=True)}
+
+    def class_scores(self, total: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the IoU of each class."""
+        return _iou(total)
+
+    def confusion(self, total: NDArray[Any]) -> NDArray[np.int64]:
+        """The statistic is the confusion matrix."""
+        return np.asarray(total, np.int64)
 
     def caution(self, total: NDArray[Any]) -> str:
         """A network that never finds a class it should find has learned nothing that could be lost."""
@@ -101,8 +112,17 @@ class Segmentation(Task):
         return set(np.unique(target).tolist()) - {self.ignore_index}
 
     def draw(self, image: NDArray[np.uint8], prediction: NDArray[Any]) -> NDArray[np.uint8]:
-        """Tint and outline each class over the picture."""
-        return overlay(image, prediction, class_colours(len(self.classes)), self.ignore_index)
+        """Tint and outline each class over the picture; laid over one of another size, outlines stay crisp."""
+        height, width = image.shape[:2]
+        mask = cv2.resize(prediction.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+        return overlay(image, mask, class_colours(len(self.classes)), self.ignore_index)
+
+    def legend(self) -> tuple[tuple[str, str], ...]:
+        """Every class with its colour."""
+        colours = class_colours(len(self.classes)).tolist()
+        return tuple(
+            (name, "#{:02x}{:02x}{:02x}".format(*rgb)) for name, rgb in zip(self.classes, colours, strict=True)
+        )
 
     def storable(self, prediction: NDArray[Any]) -> NDArray[np.uint8]:
         """A mask is a picture already."""
