@@ -2,7 +2,7 @@
 
 import pytest
 
-from tinysight.data.source import open_data, save_data
+from tinysight.data.source import DATA, open_data, save_data
 from tinysight.engines import ENGINES
 from tinysight.engines.bundle import Bundle
 from tinysight.engines.settings import EngineSettings
@@ -12,7 +12,7 @@ from tinysight.reduction.precision.fp16 import Fp16
 from tinysight.runs.folder import RunFolder
 from tinysight.search.goal import Goal
 from tinysight.search.walk import Stage
-from tinysight.workshop import DATA, Workshop
+from tinysight.workshop import Workshop
 
 STAGE = Stage("precision", (Fp16(),))
 QUIET = Progress(quiet=True)

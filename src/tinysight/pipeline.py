@@ -11,10 +11,11 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from tinysight.config import Config
-from tinysight.data.source import save_data
+from tinysight.data.source import DATA, save_data
 from tinysight.errors import UserError
 from tinysight.files import read_json, write_json
 from tinysight.job import Job
+from tinysight.measure.candidate import FINAL_ROUNDS, FINAL_RUNS
 from tinysight.measure.compute import COUNTER
 from tinysight.measure.latency import interleave, speedup
 from tinysight.measure.quality import PerImage
@@ -29,14 +30,13 @@ from tinysight.search.choice import choose, finalists
 from tinysight.search.floor import certifiable_drop, compare, judge
 from tinysight.search.walk import walk
 from tinysight.ship import ship
-from tinysight.workshop import DATA, EAGER, Workshop
+from tinysight.workshop import EAGER, Workshop
 
 __all__ = ["Result", "run"]
 
 CHOICE = "choice.json"
 RESULT = "result.json"
 BEST = "best"
-FINAL_ROUNDS, FINAL_RUNS = 9, 7
 SUMMARY = {
     "schema", "best", "reference", "goal", "test", "broken_limits", "floor", "baseline", "cautions",
     "metric_definition", "mac_counter", "data", "environment",

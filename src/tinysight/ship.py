@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import nn
 
-from tinysight.data.source import open_data
+from tinysight.data.source import DATA, open_data
 from tinysight.engines import ENGINES
 from tinysight.engines.bundle import DESCRIPTION, Bundle
 from tinysight.errors import UserError
@@ -22,7 +22,6 @@ from tinysight.report.card import model_card
 from tinysight.runs.environment import versions
 from tinysight.runs.folder import read_candidates
 from tinysight.runs.records import CandidateRecord
-from tinysight.workshop import DATA
 
 __all__ = ["find_candidate", "ship"]
 

@@ -13,6 +13,7 @@ import onnx
 import torch
 
 from tinysight.config import digest_of
+from tinysight.data.source import DATA
 from tinysight.engines import ENGINES
 from tinysight.engines.base import MODEL_ONNX
 from tinysight.engines.bundle import Bundle
@@ -23,7 +24,7 @@ from tinysight.measure.candidate import Bench, Measured, Timer
 from tinysight.measure.compute import count_macs
 from tinysight.measure.latency import time_calls
 from tinysight.measure.process import MeasuringProcess
-from tinysight.measure.quality import PerImage
+from tinysight.measure.quality import PER_IMAGE, PerImage
 from tinysight.measure.records import Quality, Speedup
 from tinysight.models.liveness import parameter_counts
 from tinysight.progress import Progress
@@ -36,11 +37,9 @@ from tinysight.search.floor import compare, judge
 from tinysight.search.walk import Stage
 from tinysight.training.loop import choose_device
 
-__all__ = ["DATA", "EAGER", "Workshop"]
+__all__ = ["EAGER", "Workshop"]
 
 EAGER = "eager"
-DATA = "data.json"
-PER_IMAGE = "per_image.npz"
 NO_DROP = Drop(points=0.0, low=0.0, high=0.0, p_within=1.0)
 
 

@@ -13,7 +13,10 @@ from tinysight.data.sample import Dataset
 from tinysight.errors import UserError, unknown_name
 from tinysight.files import read_json, write_json
 
-__all__ = ["open_data", "reader_of", "save_data"]
+__all__ = ["DATA", "open_data", "reader_of", "save_data"]
+
+DATA = "data.json"
+"""Where a run keeps its data's description."""
 
 SPLITS = TypeAdapter(dict[str, list[str]])
 

@@ -20,12 +20,14 @@ from tinysight.measure.records import Bytes, Latency, PrecisionRead, Quality, Sp
 from tinysight.measure.size import measure_bytes
 from tinysight.progress import Progress
 
-__all__ = ["Bench", "Measured", "Timer"]
+__all__ = ["FINAL_ROUNDS", "FINAL_RUNS", "ROUNDS", "RUNS", "Bench", "Measured", "Timer"]
 
 Timer = Callable[[int, int], list[float]]
 """(runs, warm_up) -> milliseconds of each run."""
 
 ROUNDS, RUNS = 7, 5
+FINAL_ROUNDS, FINAL_RUNS = 9, 7
+"""Rounds in which networks take turns, and calls of each in a round; finalists are timed once more, all in turn."""
 END_TO_END_RUNS = 20
 
 

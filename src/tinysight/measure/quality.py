@@ -17,7 +17,10 @@ from tinysight.files import write_atomically
 from tinysight.measure.records import Quality
 from tinysight.tasks import Task
 
-__all__ = ["PerImage", "evaluate", "quality_of", "resample"]
+__all__ = ["PER_IMAGE", "PerImage", "evaluate", "quality_of", "resample"]
+
+PER_IMAGE = "per_image.npz"
+"""Where a candidate's folder keeps its statistics on the validation split."""
 
 RESAMPLES = 2000
 FEWEST_GROUPS = 5
