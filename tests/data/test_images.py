@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tinysight.data.images import find_images, images_by_stem, read_image, read_mask, write_png
+from tinysight.data.images import find_images, images_by_stem, read_image, read_mask, visible, write_png
 from tinysight.errors import UserError
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
@@ -107,3 +107,23 @@ def test_folders_without_images_are_named(tmp_path: Path) -> None:
         find_images(tmp_path)
     with pytest.raises(UserError, match="gone does not exist"):
         find_images(tmp_path / "gone")
+
+
+def test_a_picture_is_visible_as_it_is():
+    picture = np.full((4, 5, 3), 7, np.uint8)
+    assert visible(picture) is picture
+
+
+def test_a_normalised_image_is_stretched_to_be_seen():
+    image = np.linspace(-2, 2, 3 * 4 * 5, dtype=np.float32).reshape(3, 4, 5)
+    seen = visible(image)
+    assert (seen.shape, seen.dtype, seen.min(), seen.max()) == ((4, 5, 3), np.uint8, 0, 255)
+
+
+def test_of_other_than_three_channels_the_first_is_seen_in_grey():
+    seen = visible(np.stack([np.eye(4, dtype=np.float32), np.zeros((4, 4), np.float32)]))
+    np.testing.assert_array_equal(seen, np.repeat(255 * np.eye(4, dtype=np.uint8)[..., None], 3, axis=2))
+
+
+def test_an_image_of_one_value_is_black():
+    assert visible(np.full((3, 4, 4), 0.5, np.float32)).max() == 0

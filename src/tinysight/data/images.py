@@ -15,7 +15,7 @@ from PIL import Image
 from tinysight.errors import UserError
 from tinysight.files import write_atomically
 
-__all__ = ["IMAGE_SUFFIXES", "find_images", "images_by_stem", "read_image", "read_mask", "write_png"]
+__all__ = ["IMAGE_SUFFIXES", "find_images", "images_by_stem", "read_image", "read_mask", "visible", "write_png"]
 
 # What Pillow raises on broken or hostile files, depending on the format.
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
@@ -84,6 +84,20 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
 def write_png(path: Path, picture: NDArray[Any]) -> None:
     """Write a uint8 picture (height x width, or height x width x 3 RGB) as PNG."""
     write_atomically(path, lambda draft: Image.fromarray(picture).save(draft, format="PNG"))
+
+
+def visible(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return any sample's image as uint8 RGB, height x width x 3, to be looked at.
+
+    A normalised one, channels first, is stretched from its least to its greatest value; with other than three channels,
+    the first is shown in grey.
+    """
+    if image.dtype == np.uint8:
+        return image
+    planes = image if image.shape[0] == 3 else np.repeat(image[:1], 3, axis=0)
+    low, high = float(planes.min()), float(planes.max())
+    stretched = (planes - low) * (255 / (high - low) if high > low else 0)
+    return np.round(stretched.transpose(1, 2, 0)).astype(np.uint8)
 
 
 def _as_rgb(picture: Image.Image) -> Image.Image:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from tinysight.data.images import visible
 from tinysight.data.palette import class_colours, overlay
 from tinysight.data.sample import Array, Dataset, Sample
 from tinysight.errors import UserError
@@ -88,15 +89,7 @@ def _item(sample: Sample, split: str) -> _Item:
         image, target = sample.read()
     except UserError:
         return _Item(name, np.full((3, 4, 3), EMPTY, np.uint8), None)
-    return _Item(name, image if image.dtype == np.uint8 else _visible(image), target)
-
-
-def _visible(image: Array) -> NDArray[np.uint8]:
-    """Stretch a normalised image, channels first, to uint8 RGB; with other than three channels, the first in grey."""
-    planes = image if image.shape[0] == 3 else np.repeat(image[:1], 3, axis=0)
-    low, high = float(planes.min()), float(planes.max())
-    stretched = (planes - low) * (255 / (high - low) if high > low else 0)
-    return np.round(stretched.transpose(1, 2, 0)).astype(np.uint8)
+    return _Item(name, visible(image), target)
 
 
 def _row(items: Sequence[_Item], columns: int, look: _Look) -> Image.Image:
