@@ -145,6 +145,20 @@ def export(
     print(f"bundle: {export_candidate(run, candidate, out, threads).resolve()}")
 
 
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, finished or not.", metavar="RUN...")],
+    out: Annotated[
+        Path, typer.Option("--out", parser=_folder, metavar="PATH", help="Folder to write comparison.html, .csv, .png.")
+    ] = Path("comparison"),
+) -> None:
+    """Put several runs into one table and one chart, and say what of them cannot be compared."""
+    _require("jinja2", "matplotlib")
+    from tinysight.report.compare import compare_runs
+
+    print(f"comparison: {compare_runs(runs, out)}")
+
+
 @data_app.command("check")
 def data_check(recipe: RecipeFile, overrides: Overrides = None, out: Out = None) -> None:
     """Count the samples of a recipe's data, draw a contact sheet, and find what is broken."""
@@ -215,12 +229,16 @@ def _reduce(recipe: Any, out: Path | None, update: bool) -> None:
 def _require_reduce_extra() -> None:
     import os
     import tempfile
-    from importlib.util import find_spec
 
     # torch makes a cache folder for a compiler that is never called here; it is told of a folder that exists.
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", tempfile.gettempdir())
-    missing = [name for name in ("torch", "safetensors", "onnx", "nncf", "jinja2") if find_spec(name) is None]
-    if missing:
+    _require("torch", "safetensors", "onnx", "nncf", "jinja2", "matplotlib")
+
+
+def _require(*names: str) -> None:
+    from importlib.util import find_spec
+
+    if missing := [name for name in names if find_spec(name) is None]:
         raise UserError(f"this verb needs {', '.join(missing)}: run pip install 'tinysight[reduce]'")
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tinysight.measure.records import Speedup
-from tinysight.report.text import bytes_text, speedup_text
+from tinysight.report.text import bytes_text, signed, speedup_text
 from tinysight.runs.records import CandidateRecord
 
-__all__ = ["HeadlineRow", "headline"]
+__all__ = ["Axis", "HeadlineRow", "headline", "three_axes"]
 
 
 class HeadlineRow(NamedTuple):
@@ -19,6 +19,44 @@ class HeadlineRow(NamedTuple):
     before: str
     after: str
     change: str
+
+
+class Axis(NamedTuple):
+    """One of the three axes in short: the reduced value large, the reference's and the change beside it."""
+
+    name: str
+    after: str
+    before: str
+    change: str
+
+
+def three_axes(reference: CandidateRecord, best: CandidateRecord) -> list[Axis]:
+    """Return quality, bytes and time of the choice against the reference on the same engine: always all three."""
+    if not (reference.quality and reference.bytes and reference.latency_ms):
+        return []
+    if not (best.quality and best.bytes and best.latency_ms and best.drop and best.speedup):
+        return []
+    low, high = -best.drop.high, -best.drop.low
+    return [
+        Axis(
+            f"{best.quality.metric} on {best.quality.split}",
+            f"{100 * best.quality.value:.2f} %",
+            f"{100 * reference.quality.value:.2f} %",
+            f"{_gained(-best.drop.points)} (95 % interval {signed(low)} to {signed(high)})",
+        ),
+        Axis(
+            "file",
+            bytes_text(best.bytes.total),
+            bytes_text(reference.bytes.total),
+            _less(1 - best.bytes.total / reference.bytes.total),
+        ),
+        Axis(
+            "time of one image",
+            f"{best.latency_ms.p50:.2f} ms",
+            f"{reference.latency_ms.p50:.2f} ms",
+            _faster(best.speedup),
+        ),
+    ]
 
 
 def headline(reference: CandidateRecord, best: CandidateRecord, summary: Mapping[str, Any]) -> list[HeadlineRow]:

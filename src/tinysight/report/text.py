@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 from tinysight.measure.records import Latency, Speedup
 from tinysight.runs.records import CandidateRecord
 
-__all__ = ["COLUMNS", "bytes_text", "count_text", "latency_text", "points_text", "row", "speedup_text", "titles"]
+__all__ = [
+    "COLUMNS",
+    "VERDICTS",
+    "Unit",
+    "bytes_text",
+    "change_text",
+    "common_unit",
+    "count_text",
+    "duration_text",
+    "latency_text",
+    "points_text",
+    "row",
+    "signed",
+    "speedup_text",
+    "titles",
+]
 
 COLUMNS = (
     "stage",
@@ -21,6 +39,30 @@ COLUMNS = (
     "MACs",
     "params",
 )
+
+VERDICTS = {
+    "reference": "what everything is held against",
+    "best": "the choice",
+    "acceptable": "holds the floor",
+    "undecided": "the validation split is too small to tell",
+    "unacceptable": "loses too much, or exceeds a limit",
+    "failed": "could not be made or measured",
+    "skipped": "has nothing to do on this network or machine",
+    "not_run": "the time of the goal was over",
+}
+"""What each verdict means, in words."""
+
+
+class Unit(NamedTuple):
+    """A unit for a whole column, so that its decimals stand under each other."""
+
+    prefix: str
+    size: float
+    decimals: int
+
+    def text(self, value: float | None) -> str:
+        """Write ``value`` in this unit, without its name."""
+        return "–" if value is None else f"{value / self.size:.{self.decimals}f}"
 
 
 def titles(metric: str) -> tuple[str, ...]:
@@ -38,6 +80,15 @@ def count_text(value: float | None) -> str:
     return _scaled(value, ("", "k", "M", "G", "T"))
 
 
+def common_unit(values: Iterable[float | None]) -> Unit:
+    """Return the largest unit in which the smallest of ``values`` still shows two digits."""
+    smallest = min((value for value in values if value), default=1.0)
+    for unit in (Unit("G", 1e9, 2), Unit("M", 1e6, 2), Unit("k", 1e3, 1)):
+        if smallest >= unit.size / 10:
+            return unit
+    return Unit("", 1.0, 0)
+
+
 def latency_text(latency: Latency | None) -> str:
     """Median milliseconds."""
     return f"{latency.p50:.2f}" if latency else "–"
@@ -51,6 +102,26 @@ def speedup_text(speedup: Speedup | None) -> str:
 def points_text(value: float | None) -> str:
     """Points with sign: a loss is positive."""
     return "–" if value is None else f"{value:+.2f}"
+
+
+def signed(value: float, decimals: int = 2) -> str:
+    """A number with its sign, typeset; what rounds to zero has none."""
+    rounded = f"{abs(value):.{decimals}f}"
+    if not float(rounded):
+        return rounded
+    return f"{'−' if value < 0 else '+'}{rounded}"
+
+
+def change_text(share: float | None) -> str:
+    """What became ``share`` of what it was, as a change in percent."""
+    return "–" if share is None else f"{signed(100 * (share - 1), 1)} %"
+
+
+def duration_text(seconds: float) -> str:
+    """Seconds, minutes or hours, as fits."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
 def row(record: CandidateRecord) -> tuple[str, ...]:

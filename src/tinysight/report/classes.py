@@ -1,0 +1,66 @@
+"""How each class fares before and after, and what is taken for what: from the statistics kept image by image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinysight.measure.quality import PerImage
+from tinysight.tasks import Task
+
+__all__ = ["ClassRow", "Matrix", "class_rows", "confusion_of"]
+
+
+class ClassRow(NamedTuple):
+    """One class: its share of the truth, and its score in each network, in [0, 1]; None where it does not occur."""
+
+    name: str
+    colour: str
+    share: float
+    scores: tuple[float | None, ...]
+
+    @property
+    def change(self) -> float | None:
+        """Points gained from the first network to the last."""
+        first, last = self.scores[0], self.scores[-1]
+        return None if first is None or last is None else 100 * (last - first)
+
+
+class Matrix(NamedTuple):
+    """A confusion matrix: ``counts``, and each as a ``share`` of its row, the truth; rows without truth are empty."""
+
+    name: str
+    counts: NDArray[np.int64]
+    shares: NDArray[np.float64]
+
+
+def class_rows(task: Task, networks: Sequence[PerImage]) -> list[ClassRow]:
+    """Return a row for each class, with its score in each network."""
+    totals = [_total(network) for network in networks]
+    scores = [task.class_scores(total) for total in totals]
+    truth = task.confusion(totals[0]).sum(axis=1)
+    colours = dict(task.legend())
+    return [
+        ClassRow(
+            name,
+            colours.get(name, ""),
+            float(truth[index] / max(1, truth.sum())),
+            tuple(None if math.isnan(of[index]) else float(of[index]) for of in scores),
+        )
+        for index, name in enumerate(task.classes)
+    ]
+
+
+def confusion_of(task: Task, name: str, network: PerImage) -> Matrix:
+    """Return the confusion matrix of one network, over all its images."""
+    counts = task.confusion(_total(network))
+    truth = counts.sum(axis=1, keepdims=True)
+    return Matrix(name, counts, counts / np.maximum(truth, 1))
+
+
+def _total(network: PerImage) -> NDArray[Any]:
+    return np.asarray(network.statistics.sum(axis=0))

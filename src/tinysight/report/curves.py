@@ -1,0 +1,140 @@
+"""Curves of a run: the loss of every training, epoch by epoch, and quality against the length of a distillation."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tinysight.report.line_chart import Level, Line, line_chart
+from tinysight.runs.records import CandidateRecord
+
+__all__ = ["Panel", "epoch_sweeps", "training_curves"]
+
+TRAININGS, HISTORY = "training", "history.jsonl"
+REFERENCE = "reference-*"
+
+
+class Panel(NamedTuple):
+    """One chart with what it shows in words; ``names`` are its lines' names, in the order of their colours."""
+
+    title: str
+    svg: str
+    names: tuple[str, ...]
+    text: str
+
+
+class _Setting(NamedTuple):
+    """What candidates on one line of a sweep have in common."""
+
+    method: str
+    config: str
+
+
+def training_curves(run: Path, records: Sequence[CandidateRecord]) -> list[Panel]:
+    """Return a chart of losses for the reference and for each stage that trained; damaged histories are left out."""
+    stages: dict[str, list[Line]] = defaultdict(list)
+    by_id = {record.id: record for record in records}
+    for record in records:
+        path = _reference_history(run) if record.verdict == "reference" else run / TRAININGS / record.id / HISTORY
+        if path and (losses := _losses(path)):
+            stages[record.stage].append(Line(_name(record, by_id), losses))
+    return [_losses_panel(stage, lines) for stage, lines in stages.items()]
+
+
+def epoch_sweeps(records: Sequence[CandidateRecord], metric: str) -> list[Panel]:
+    """Return a chart of quality against epochs wherever candidates of one parent and stage differ in ``epochs``."""
+    families: dict[tuple[str, str], list[CandidateRecord]] = defaultdict(list)
+    for record in records:
+        if record.quality and isinstance(record.config.get("epochs"), int):
+            families[(record.stage, record.parent or "")].append(record)
+    by_id = {record.id: record for record in records}
+    reference = next((record for record in records if record.verdict == "reference"), None)
+    return [
+        _sweep_panel(stage, by_id.get(parent), family, reference, metric)
+        for (stage, parent), family in families.items()
+        if len({record.config["epochs"] for record in family}) > 1
+    ]
+
+
+def _reference_history(run: Path) -> Path | None:
+    """Return the history of the reference's training; after a changed recipe there are several, the last counts."""
+    found = sorted((run / TRAININGS).glob(f"{REFERENCE}/{HISTORY}"), key=lambda path: path.stat().st_mtime)
+    return found[-1] if found else None
+
+
+def _losses(path: Path) -> tuple[tuple[float, float], ...]:
+    """Return (epoch, loss) pairs; nothing where the file is missing or damaged."""
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        pairs = tuple((float(line["epoch"]), float(line["loss"])) for line in lines)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return ()
+    return pairs if all(math.isfinite(number) for pair in pairs for number in pair) else ()
+
+
+def _name(record: CandidateRecord, by_id: dict[str, CandidateRecord]) -> str:
+    parent = by_id.get(record.parent or "")
+    return f"{record.variant}, from {parent.variant}" if parent else record.variant
+
+
+def _losses_panel(stage: str, lines: list[Line]) -> Panel:
+    ends = [f"{line.name}: {line.points[0][1]:.3g} to {line.points[-1][1]:.3g}" for line in lines]
+    text = f"Training loss against epochs. From first to last epoch, {'; '.join(ends)}."
+    svg = line_chart(lines, title=f"{stage}. {text}", x="epoch", y="training loss")
+    return Panel(stage, svg, tuple(line.name for line in lines), text)
+
+
+def _sweep_panel(
+    stage: str, parent: CandidateRecord | None, family: Sequence[CandidateRecord], reference: CandidateRecord | None,
+    metric: str,
+) -> Panel:  # fmt: skip
+    settings: dict[_Setting, list[CandidateRecord]] = defaultdict(list)
+    for record in family:
+        settings[_setting(record)].append(record)
+    lines = [_sweep_line(name, settings[key]) for key, name in zip(settings, _names(list(settings)), strict=True)]
+    level = [Level("reference", 100 * reference.quality.value)] if reference and reference.quality else []
+    seeds = max(len({_seed(record) for record in members}) for members in settings.values())
+    spread = f", mean and range of up to {seeds} seeds" if seeds > 1 else ""
+    title = f"{stage}, from {parent.variant}" if parent else stage
+    text = f"{metric} on val against epochs of training{spread}."
+    svg = line_chart(lines, title=f"{title}. {text}", x="epochs", y=f"{metric}, %", levels=level)
+    return Panel(title, svg, tuple(line.name for line in lines), text)
+
+
+def _setting(record: CandidateRecord) -> _Setting:
+    method = record.steps[-1]["method"] if record.steps else record.stage
+    rest = {key: value for key, value in record.config.items() if key not in {"epochs", "seed"}}
+    return _Setting(method, json.dumps(rest, sort_keys=True))
+
+
+def _seed(record: CandidateRecord) -> Any:
+    return record.config.get("seed", record.seed)
+
+
+def _names(settings: Sequence[_Setting]) -> list[str]:
+    """Name each setting by its method and by what differs between them."""
+    configs: list[dict[str, Any]] = [json.loads(setting.config) for setting in settings]
+    keys = sorted({key for config in configs for key in config})
+    differing = [key for key in keys if len({json.dumps(config.get(key)) for config in configs}) > 1]
+    return [
+        ", ".join([setting.method, *(f"{key} {config[key]}" for key in differing if key in config)])
+        for setting, config in zip(settings, configs, strict=True)
+    ]
+
+
+def _sweep_line(name: str, members: Sequence[CandidateRecord]) -> Line:
+    values: dict[int, list[float]] = defaultdict(list)
+    for record in members:
+        assert record.quality
+        values[record.config["epochs"]].append(100 * record.quality.value)
+    ordered = sorted(values.items())
+    spread = any(len(found) > 1 for found in values.values())
+    return Line(
+        name,
+        tuple((epochs, sum(found) / len(found)) for epochs, found in ordered),
+        tuple((epochs, min(found), max(found)) for epochs, found in ordered) if spread else (),
+    )

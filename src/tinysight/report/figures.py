@@ -1,0 +1,120 @@
+"""Pictures for papers and slides, beside the page: the chart of all candidates, and the confusion matrices, as PNG."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tinysight.files import write_atomically
+from tinysight.report.classes import Matrix
+from tinysight.report.marks import Mark, marks_of, pareto_front
+from tinysight.runs.records import CandidateRecord
+
+__all__ = ["png_figure", "write_confusion", "write_results"]
+
+RESULTS, CONFUSION = "results.png", "confusion_matrix.png"
+COLOURS = {
+    "reference": "#1b1f24",
+    "best": "#14713f",
+    "acceptable": "#2f9e63",
+    "undecided": "#b98500",
+    "unacceptable": "#b3261e",
+}
+FEW_CLASSES = 12
+"""Cells of more classes are too small for numbers."""
+
+
+def write_results(run: Path, records: Sequence[CandidateRecord], metric: str) -> None:
+    """Write ``results.png``: quality against time, area by bytes, with the Pareto front."""
+    marks = marks_of(records)
+    if marks:
+        with png_figure(run / RESULTS, 8.0, 5.0) as figure:
+            _draw_results(figure.add_subplot(), marks, metric)
+
+
+def write_confusion(run: Path, matrices: Sequence[Matrix], classes: Sequence[str]) -> None:
+    """Write ``confusion_matrix.png``: one matrix a network, each row in shares of the truth."""
+    side = min(16.0, 2.2 + 0.42 * max(4, len(classes)))
+    with png_figure(run / CONFUSION, side * len(matrices), side) as figure:
+        for axes, matrix in zip(figure.subplots(1, len(matrices), squeeze=False)[0], matrices, strict=True):
+            _draw_confusion(axes, matrix, classes)
+
+
+@contextmanager
+def png_figure(path: Path, width: float, height: float) -> Iterator[Any]:
+    """Yield a figure and write it to ``path``, with names taken as they are: '$' begins no formula."""
+    matplotlib = _import_matplotlib(path.parent)
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context({"text.parse_math": False, "font.size": 10, "axes.linewidth": 0.8}):
+        figure = Figure(figsize=(width, height), dpi=160, layout="constrained")
+        yield figure
+        with warnings.catch_warnings():
+            # Letters its font lacks become boxes here; the page shows them.
+            warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
+            write_atomically(path, lambda draft: figure.savefig(draft, format="png"))
+
+
+def _import_matplotlib(folder: Path) -> Any:
+    """Import matplotlib, which would keep a list of the machine's fonts in the user's home, and leave nothing there."""
+    if "MPLCONFIGDIR" in os.environ:
+        import matplotlib.font_manager
+
+        return matplotlib
+    with tempfile.TemporaryDirectory(prefix=".matplotlib.", dir=folder) as scratch:
+        os.environ["MPLCONFIGDIR"] = scratch
+        try:
+            import matplotlib.font_manager
+        finally:
+            del os.environ["MPLCONFIGDIR"]
+    return matplotlib
+
+
+def _draw_results(axes: Any, marks: Sequence[Mark], metric: str) -> None:
+    largest = max(mark.size for mark in marks)
+    times = [mark.ms for mark in marks]
+    if max(times) > 5 * min(times):
+        axes.set_xscale("log")
+    front = pareto_front(marks)
+    axes.step([mark.ms for mark in front], [mark.quality for mark in front], where="post", color="#9aa4af", lw=1.2)
+    for verdict, colour in COLOURS.items():
+        of = [mark for mark in marks if mark.record.verdict == verdict]
+        if of:
+            areas = [30 + 400 * mark.size / largest for mark in of]
+            axes.scatter(
+                [mark.ms for mark in of], [mark.quality for mark in of], s=areas, color=colour, alpha=0.65,
+                label=verdict, linewidths=0.8, edgecolors=colour,
+            )  # fmt: skip
+    for mark in marks:
+        if mark.record.verdict in {"reference", "best"}:
+            place = {"xytext": (8, 10), "textcoords": "offset points"}
+            axes.annotate(f"{mark.record.verdict}: {mark.record.variant}", (mark.ms, mark.quality), **place)
+    axes.margins(0.12)
+    axes.set_xlabel("ms an image, the reference's divided by each one's paired ratio; area: bytes of the file")
+    axes.set_ylabel(f"{metric} on val, %")
+    axes.grid(color="#e3e7eb", lw=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    legend = axes.legend(frameon=False, loc="lower right")
+    for handle in legend.legend_handles:
+        handle.set_sizes([40])
+
+
+def _draw_confusion(axes: Any, matrix: Matrix, classes: Sequence[str]) -> None:
+    axes.imshow(matrix.shares, cmap="Blues", vmin=0, vmax=1)
+    places = range(len(classes))
+    axes.set_xticks(places, classes, rotation=90 if len(classes) > 4 else 0)
+    axes.set_yticks(places, classes)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("truth")
+    axes.set_title(f"{matrix.name}, % of each truth", fontsize=11)
+    if len(classes) <= FEW_CLASSES:
+        for row, shares in enumerate(matrix.shares):
+            for column, share in enumerate(shares):
+                colour = "white" if share > 0.5 else "#1b1f24"
+                axes.text(column, row, f"{100 * share:.1f}", ha="center", va="center", color=colour, fontsize=9)
