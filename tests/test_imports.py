@@ -114,7 +114,17 @@ def test_the_command_line_is_light(in_fresh_python):
 
 @pytest.mark.parametrize(
     "module",
-    ["device", "measure.worker", "tasks", "data.readers", "recipe", "reduction.table", "tables", "engines.bundle"],
+    [
+        "device",
+        "measure.worker",
+        "tasks",
+        "data.readers",
+        "recipe",
+        "reduction.table",
+        "tables",
+        "engines.bundle",
+        "report.compare",
+    ],
 )
 def test_what_a_device_needs_imports_no_torch(in_fresh_python, module):
     assert not loaded(in_fresh_python, f"tinysight.{module}") & {"torch", "torchvision", "timm", "nncf", "onnx"}

@@ -12,10 +12,10 @@ import tinysight
 
 HEAVY = {"torch", "torchvision", "numpy", "cv2", "PIL", "openvino", "onnxruntime", "onnx", "nncf", "pydantic", "timm"}
 VERBS = (
-    ("demo",), ("train",), ("reduce",), ("resume",), ("measure",), ("export",), ("predict",), ("data", "check"),
-    ("list",), ("doctor",),
+    ("demo",), ("train",), ("reduce",), ("resume",), ("measure",), ("export",), ("compare",), ("predict",),
+    ("data", "check"), ("list",), ("doctor",),
 )  # fmt: skip
-WRITERS = {"demo", "train", "reduce", "measure", "export", "predict", "data"}
+WRITERS = {"demo", "train", "reduce", "measure", "export", "compare", "predict", "data"}
 
 
 def modules_after(code: str) -> set[str]:

@@ -6,7 +6,9 @@ from xml.etree.ElementTree import Element, fromstring
 import pytest
 
 from tinysight.measure.records import Quality
-from tinysight.report.chart import pareto_chart
+from tinysight.report.chart import RUN_COLOURS, pareto_chart, runs_chart
+from tinysight.report.drawing import STYLE
+from tinysight.report.runs_figure import COLOURS
 
 DRAWINGS = ("wide", "narrow")
 
@@ -83,8 +85,8 @@ def test_reference_and_best_are_named(records, drawing):
 
 
 def test_the_legend_names_the_verdicts_there_are(records):
-    keys = [group.get("class") for group in drawn(records[:2]).iter("g") if "key" in group.get("class", "")]
-    assert [key for key in keys if "verdict" in key] == ["key verdict-reference", "key verdict-best"]
+    keys = [group.get("class") for group in drawn(records[:2]).iter("g") if "entry" in group.get("class", "")]
+    assert [key for key in keys if "verdict" in key] == ["entry verdict-reference", "entry verdict-best"]
 
 
 def test_it_is_safe_to_put_on_a_page(records):
@@ -112,3 +114,43 @@ def test_a_reference_alone_is_a_chart(records):
 def test_times_far_apart_are_shown_by_logarithm(records, make_record):
     ticks = texts(drawn([*records[:2], make_record("x", ratio=100)]))
     assert {"0.1", "1", "10"} <= set(ticks)
+
+
+@pytest.fixture
+def two_runs(records, make_record):
+    return {"one": records, "<two>": [records[0], make_record("x", verdict="best", ratio=2)]}
+
+
+def drawn_runs(runs) -> Element:
+    root = fromstring(runs_chart(runs, "mIoU"))
+    return next(part for part in root.iter("svg") if part.get("class") == "wide")
+
+
+def test_every_run_has_its_colour(two_runs):
+    found = points(drawn_runs(two_runs))
+    assert found["b"].get("class") == "point verdict-best run-0"
+    assert found["x"].get("class") == "point verdict-best run-1"
+
+
+def test_every_run_has_its_front(two_runs):
+    fronts = [path.get("class") for path in drawn_runs(two_runs).iter("path") if "front" in path.get("class")]
+    assert fronts == ["front run-0", "front run-1"]
+
+
+def test_what_a_run_chose_bears_its_name(two_runs):
+    labels = [text.text for text in drawn_runs(two_runs).iter("text") if "label" in text.get("class", "")]
+    assert labels == ["one", "<two>"]
+
+
+def test_a_run_without_measurements_keeps_the_others_colours(two_runs):
+    fronts = [path.get("class") for path in drawn_runs({"empty": [], **two_runs}).iter("path")]
+    assert "front run-1" in fronts and "front run-0" not in fronts
+
+
+def test_runs_that_measured_nothing_are_no_chart(records):
+    assert runs_chart({"a": [], "b": records[-1:]}, "mIoU") == ""
+
+
+def test_page_and_picture_share_their_colours():
+    daylight = re.findall(r"^\.pareto \.run-\d, .*light-dark\((#\w+),", STYLE.read_text(), flags=re.M)
+    assert tuple(daylight) == COLOURS and len(COLOURS) == RUN_COLOURS

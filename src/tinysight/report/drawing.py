@@ -11,15 +11,13 @@ from textwrap import wrap
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from tinysight.report.labels import Box, place, text_width
-from tinysight.report.scale import Scale, round_down
+from tinysight.report.scale import MANY_TIMES, Scale, round_down
 from tinysight.report.text import bytes_text
 
 __all__ = ["Front", "Key", "Picture", "Spot", "draw"]
 
 STYLE = Path(__file__).parent / "templates" / "chart.css"
 SMALLEST = 2.5
-MANY_TIMES = 5.0
-"""Times that differ by more than this are shown by logarithm, or the fast ones would all lie on the axis."""
 LEAST_SPREAD = 0.3
 """Times that differ by a smaller share are drawn as close as they are."""
 
@@ -74,7 +72,6 @@ class Picture:
     keys: Sequence[Key]
     lowest: float
     floor: float | None = None
-    interactive: bool = True
 
 
 @dataclass(frozen=True)
@@ -168,7 +165,7 @@ class _Drawing:
             width = symbol + 0.5 * font + text_width(key.text, font)
             if x + width > self._layout.width and x > left:
                 x, middle = left, middle + max(1.7 * font, radius + font)
-            group = SubElement(self._root, "g", {"class": f"key {key.css}"})
+            group = SubElement(self._root, "g", {"class": f"entry {key.css}"})
             if key.line:
                 self._rule(x, middle, x + symbol, middle, "front", group)
             elif radius:
@@ -192,7 +189,7 @@ class _Drawing:
         plot, font = self._plot, self._layout.font
         for value, text in self._y.ticks(self._layout.y_ticks):
             at = self._y(value)
-            self._rule(plot.left, at, plot.right, at, "grid")
+            self._rule(plot.left, at, plot.right, at, "gridline")
             self._text(plot.left - 0.6 * font, at, text, "soft", "end")
         for value, text in self._x.ticks(self._layout.x_ticks):
             at = self._x(value)
@@ -222,10 +219,8 @@ class _Drawing:
     # Points and their labels
 
     def _spot(self, spot: Spot) -> None:
-        settings = {"class": f"point {spot.css}", "data-id": spot.identity, "role": "img", "aria-label": spot.title}
-        if self._picture.interactive:
-            settings["tabindex"] = "0"
-        group = SubElement(self._root, "g", settings)
+        settings = {"class": f"point {spot.css}", "data-id": spot.identity, "tabindex": "0", "role": "img"}
+        group = SubElement(self._root, "g", settings | {"aria-label": spot.title})
         SubElement(group, "title").text = spot.title
         x, y, radius = self._x(spot.ms), self._y(spot.quality), self._radius(spot.size)
         self._circle(x, y, max(radius + 2, 9), "reach", group)

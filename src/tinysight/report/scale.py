@@ -6,7 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Scale", "round_down"]
+__all__ = ["MANY_TIMES", "Scale", "round_down"]
+
+MANY_TIMES = 5.0
+"""Times that differ by more than this are shown by logarithm, or the fast ones would all lie on the axis."""
 
 MANTISSAS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 2.0, 3.0, 5.0, 7.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0))
 
