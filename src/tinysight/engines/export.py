@@ -13,6 +13,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from tinysight.engines.pooling import TRANSLATIONS
 from tinysight.errors import UserError
 from tinysight.files import write_atomically
 
@@ -34,7 +35,13 @@ def export_onnx(scores: nn.Module, example: Tensor, path: Path) -> None:
     try:
         with _silence(), torch.no_grad():
             program = torch.onnx.export(
-                scores.eval(), (example,), dynamo=True, input_names=[INPUT], output_names=[OUTPUT], verbose=False
+                scores.eval(),
+                (example,),
+                dynamo=True,
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                custom_translation_table=TRANSLATIONS,
+                verbose=False,
             )
     except Exception as error:  # the exporter wraps whatever the network or an operator raised
         reason = " ".join(str(error.__cause__ or error).split())[:300]
