@@ -98,3 +98,10 @@ def test_the_other_verbs_say_what_to_install(device, demo: Path, command: tuple[
     assert "pip install 'tinysight[reduce]'" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (device.cwd / "runs").exists()
+
+
+def test_comparing_says_what_to_install(device, demo: Path) -> None:
+    done = device.run("compare", demo)
+    assert done.returncode == 2
+    assert "this verb needs jinja2: run pip install 'tinysight[reduce]'" in done.stderr
+    assert not (device.cwd / "comparison").exists()

@@ -138,7 +138,9 @@ def _asked(run: ComparedRun) -> dict[str, str]:
         "model": str(model.get("name", "–")),
         "encoder": str(model.get("encoder") or "–"),
         "input": f"{shape.get('height')}×{shape.get('width')}, {shape.get('mode')}" if shape else "–",
-        "training": f"{train.get('epochs')} epochs" if train else "none: the network came trained",
+        "training": f"{train.get('epochs')} epoch{'s' * (train.get('epochs') != 1)}"
+        if train
+        else "none: the network came trained",
         "data": _data(run),
         "goal": f"least {goal.minimize}, drop ≤ {goal.max_drop:g} with confidence {goal.confidence:g}" if goal else "–",
         "engine": f"{engine.get('name')}, {engine.get('threads')} threads" if engine else "–",

@@ -11,15 +11,13 @@ from textwrap import wrap
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from tinysight.report.labels import Box, place, text_width
-from tinysight.report.scale import MANY_TIMES, Scale, round_down
+from tinysight.report.scale import LEAST_SPREAD, MANY_TIMES, Scale, round_down
 from tinysight.report.text import bytes_text
 
 __all__ = ["Front", "Key", "Picture", "Spot", "draw"]
 
 STYLE = Path(__file__).parent / "templates" / "chart.css"
 SMALLEST = 2.5
-LEAST_SPREAD = 0.3
-"""Times that differ by a smaller share are drawn as close as they are."""
 
 
 @dataclass(frozen=True)

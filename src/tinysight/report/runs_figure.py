@@ -9,7 +9,7 @@ from typing import Any
 from tinysight.report.chart import RUN_COLOURS
 from tinysight.report.figures import png_figure
 from tinysight.report.marks import Mark, lowest_shown, marks_of, pareto_front
-from tinysight.report.scale import MANY_TIMES, Scale
+from tinysight.report.time_axis import time_axis
 from tinysight.runs.records import CandidateRecord
 
 __all__ = ["COLOURS", "write_runs_figure"]
@@ -39,25 +39,12 @@ def _draw(axes: Any, metric: str, runs: Mapping[str, Sequence[CandidateRecord]])
         return
     lowest = min(lowest_shown(found) for found in every.values() if found)
     largest = max(mark.size for mark in marks)
-    times = [mark.ms for mark in marks]
-    _time_axis(axes, min(times), max(times))
+    time_axis(axes, [mark.ms for mark in marks])
     for number, (name, found) in enumerate(every.items()):
         colour = COLOURS[number % RUN_COLOURS]
         if found:
             _draw_run(axes, name, found, colour, lowest, largest, dashed=number >= RUN_COLOURS)
     _describe(axes, metric, marks, lowest)
-
-
-def _time_axis(axes: Any, least: float, most: float) -> None:
-    """By logarithm where times are far apart, with ticks that read as numbers, not as powers."""
-    log = most > MANY_TIMES * least
-    scale = Scale.covering([least, most], 0.0, 1.0, margin=0.08, span=0.3 * (1 if log else most), log=log)
-    if log:
-        axes.set_xscale("log")
-    axes.set_xlim(scale.low, scale.high)
-    axes.minorticks_off()
-    values, texts = zip(*scale.ticks(9), strict=True)
-    axes.set_xticks(values, texts)
 
 
 def _draw_run(

@@ -6,10 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["MANY_TIMES", "Scale", "round_down"]
+__all__ = ["LEAST_SPREAD", "MANY_TIMES", "Scale", "round_down"]
 
 MANY_TIMES = 5.0
 """Times that differ by more than this are shown by logarithm, or the fast ones would all lie on the axis."""
+LEAST_SPREAD = 0.3
+"""Times that differ by a smaller share are drawn as close as they are."""
 
 MANTISSAS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 2.0, 3.0, 5.0, 7.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0))
 
