@@ -3,7 +3,7 @@
 import pytest
 
 from tinysight.measure.records import Speedup
-from tinysight.report.headline import headline
+from tinysight.report.headline import headline, three_axes
 
 SUMMARY = {"baseline": {"checkpoint_bytes": 50_000, "live_weight_bytes": 25_000, "eager_latency_ms": 20.0}}
 
@@ -55,3 +55,16 @@ def test_a_larger_file_is_said_to_be_larger(make_record):
 
 def test_no_change_has_no_sign_of_a_loss(make_record):
     assert headline(make_record("r"), make_record("r"), SUMMARY)[0].change == "0.00 points gained"
+
+
+def test_all_three_axes_are_shown_together(make_record):
+    reference = make_record("r", verdict="reference", size=40_000)
+    axes = three_axes(reference, make_record("best", ratio=4, size=20_000, points=-0.25))
+    assert [(axis.before, axis.after) for axis in axes] == [
+        ("80.00 %", "80.00 %"), ("40 kB", "20 kB"), ("10.00 ms", "2.50 ms"),
+    ]  # fmt: skip
+    assert axes[0].change == "0.25 points gained (95 % interval −0.75 to +1.25)"
+
+
+def test_without_a_measurement_there_is_no_axis(make_record):
+    assert three_axes(make_record("r"), make_record("f", quality=None)) == []

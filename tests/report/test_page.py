@@ -2,38 +2,40 @@
 
 import html
 import re
+from html.parser import HTMLParser
 
 import pytest
 
 from tinysight.report.page import write_report
-from tinysight.runs.environment import environment
 from tinysight.search.goal import Goal
+from tinysight.tasks import Segmentation
 
-SUMMARY = {
-    "reference": "r",
-    "best": "b",
-    "baseline": {"checkpoint_bytes": 50_000, "live_weight_bytes": 25_000, "eager_latency_ms": 20.0},
-    "cautions": [],
-    "broken_limits": [],
-    "test": {
-        "images": 60,
-        "reference": {"value": 0.81},
-        "best": {"value": 0.79},
-        "drop": {"points": 2.0, "low": 1.0, "high": 3.0, "p_within": 0.1},
-        "verdict": "unacceptable",
-        "why": "loses 2.00 points",
-    },
-    "floor": {"split": "val", "unit": "image", "units": 80, "certifiable_drop": 0.4},
-    "metric_definition": "",
-    "mac_counter": "a counter",
-    "data": {"train": 240, "val": 80, "test": 60, "digest": "abc"},
-    "environment": environment(),
-}
+VOID = {"meta", "img", "br", "input", "link", "hr"}
+
+
+class Tags(HTMLParser):
+    """Finds tags that are not closed where they should be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.wrong: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
 
 
 @pytest.fixture
-def page(make_record, tiny_task, tmp_path):
-    """Write the report of a reference, a dip that led to the best, and a failure; ``changes`` go to the summary."""
+def page(make_record, tiny_task, tmp_path, summary):
+    """Write the report of a reference, a dip that led to the best, and a failure; the folder holds nothing else.
+
+    ``changes`` go to the summary.
+    """
 
     def write(**changes) -> str:
         records = [
@@ -42,7 +44,7 @@ def page(make_record, tiny_task, tmp_path):
             make_record("b", verdict="best", parent="d", variant="finetune", ratio=3),
             make_record("f", verdict="failed", why="<b>bad</b> & worse", quality=None, precision=None, bytes=None),
         ]
-        return write_report(tmp_path, tiny_task, Goal(), records, SUMMARY | changes).read_text(encoding="utf-8")
+        return write_report(tmp_path, tiny_task, Goal(), records, summary | changes).read_text(encoding="utf-8")
 
     return write
 
@@ -50,6 +52,16 @@ def page(make_record, tiny_task, tmp_path):
 def test_it_needs_nothing_from_anywhere(page):
     found = re.findall(r"(?:src|href)=\"([^\"]*)|(url\(|@import|https?:)", page())
     assert [address for address, other in found if other or not address.startswith(("#", "data:image/jpeg;"))] == []
+
+
+def test_it_may_ask_for_nothing(page):
+    assert "default-src 'none'; img-src data:;" in page()
+
+
+def test_what_the_folder_no_longer_holds_is_said(page):
+    text = page()
+    assert "No photo can be shown: the statistics of the validation images are gone" in text
+    assert "<code>plan.json</code> is gone or damaged" in text
 
 
 def test_every_candidate_has_its_row(page):
@@ -78,8 +90,8 @@ def test_it_says_what_the_split_can_certify(page):
     assert "can certify is 0.40 points" in page()
 
 
-def test_it_says_when_the_split_can_certify_nothing(page):
-    assert "can certify no drop at all" in page(floor=SUMMARY["floor"] | {"certifiable_drop": -0.3})
+def test_it_says_when_the_split_can_certify_nothing(page, summary):
+    assert "can certify no drop at all" in page(floor=summary["floor"] | {"certifiable_drop": -0.3})
 
 
 def test_it_shows_the_check_on_unseen_images(page):
@@ -92,3 +104,109 @@ def test_it_says_what_to_be_careful_of(page):
 
 def test_the_same_run_makes_the_same_page(page):
     assert page() == page()
+
+
+@pytest.fixture
+def whole_page(run_folder, run_records, tiny_task, summary):
+    """Write the report of a whole run; a class name or a list of records can be given instead."""
+
+    def write(records=None, name="advertising", **changes) -> str:
+        task = Segmentation(("background", name))
+        path = write_report(run_folder, task, Goal(), records or run_records, summary | changes)
+        return path.read_text(encoding="utf-8")
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def pages() -> dict[str, str]:
+    return {}
+
+
+@pytest.fixture
+def whole_text(pages, whole_page) -> str:
+    """The page of the whole run as it is, written once."""
+    if not pages:
+        pages["whole"] = whole_page()
+    return pages["whole"]
+
+
+def test_every_tag_is_closed(whole_text):
+    tags = Tags()
+    tags.feed(whole_text)
+    assert (tags.wrong, tags.open) == ([], [])
+
+
+def test_every_part_is_there(whole_text):
+    parts = re.findall(r'<section id="(\w+)"', whole_text)
+    assert parts == [
+        "chart", "candidates", "lineage", "training", "photos", "classes", "conditions", "repeat",
+    ]  # fmt: skip
+
+
+def test_every_link_leads_to_a_part(whole_text):
+    assert set(re.findall(r'href="#(\w+)"', whole_text)) <= set(re.findall(r'id="(\w+)"', whole_text))
+
+
+def test_every_point_of_the_chart_has_a_record(whole_text):
+    points = set(re.findall(r'<g class="point[^>]*data-id="(\w+)"', whole_text))
+    assert points == {"r", "b"} == set(re.findall(r'<dialog id="record-(\w+)"', whole_text))
+
+
+def test_every_picture_says_what_it_shows(whole_text):
+    assert all(re.findall(r'<img src="data:image/jpeg[^"]+" alt="([^"]*)"', whole_text))
+
+
+def test_the_recipe_is_shown(whole_text):
+    assert "data: {reader: facades}" in whole_text
+
+
+def test_pictures_lie_beside_the_page(whole_page, run_folder):
+    whole_page()
+    assert {"results.png", "confusion_matrix.png", "samples"} <= {path.name for path in run_folder.iterdir()}
+
+
+def test_a_class_name_is_shown_as_text(whole_page):
+    name = "</script><img src=x onerror=alert(1)>"
+    text = whole_page(name=name)
+    assert html.escape(name) in text and name not in text
+
+
+def test_where_the_reference_is_the_best_there_is_no_lineage(whole_page, run_records):
+    text = whole_page(run_records[:1], best="r")
+    assert 'id="lineage"' not in text
+    assert "<span>reduced</span>" not in text
+
+
+@pytest.mark.parametrize("verdict", ["failed", "skipped", "not_run"])
+def test_a_run_without_any_success_is_reported(whole_page, run_records, make_record, verdict):
+    made = make_record("x", verdict=verdict, why="it is so")
+    nothing = {name: field.default for name, field in type(made).model_fields.items() if field.default is None}
+    text = whole_page([run_records[0], made.with_(**nothing)], best="r")
+    assert f'<tr class="{verdict}" data-row="x">' in text and "it is so" in text
+
+
+def test_a_network_that_was_timed_but_not_trained_is_reported(whole_page, run_records, make_record):
+    untrained = make_record("u", verdict="not_run", why="untrained", quality=None, drop=None, ratio=7)
+    row = whole_page([*run_records, untrained]).partition('data-row="u"')[2].partition("</tr>")[0]
+    assert "7.00" in row
+
+
+def test_photos_that_are_gone_cost_the_pictures_only(whole_page, run_folder):
+    (run_folder / "data.json").unlink()
+    text = whole_page()
+    assert "data.json does not exist" in text and 'id="classes"' in text
+
+
+def test_a_damaged_file_costs_the_pictures_only(whole_page, run_folder):
+    (run_folder / "candidates" / "b" / "model.onnx").write_bytes(b"nothing")
+    assert "No photo can be shown" in whole_page()
+
+
+def test_the_same_whole_run_makes_the_same_page(whole_page):
+    assert whole_page() == whole_page()
+
+
+def test_the_report_needs_no_torch(in_fresh_python):
+    script = "import sys, tinysight.report.page; print('torch' in sys.modules, 'matplotlib' in sys.modules)"
+    assert in_fresh_python(script).split() == ["False", "False"]

@@ -5,10 +5,14 @@ import pytest
 from tinysight.report.text import (
     COLUMNS,
     bytes_text,
+    change_text,
+    common_unit,
     count_text,
+    duration_text,
     latency_text,
     points_text,
     row,
+    signed,
     speedup_text,
     titles,
 )
@@ -70,3 +74,32 @@ def test_a_candidate_that_was_never_measured_has_a_row(make_record):
 
 def test_quality_goes_by_its_metrics_name():
     assert [pair for pair in zip(COLUMNS, titles("F1"), strict=True) if pair[0] != pair[1]] == [("quality", "F1")]
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([45.4e6, 0.72e6, None], ["45.40", "0.72", "–"]), ([4500, 2800], ["4.5", "2.8"]), ([1.4e9], ["1.40"]),
+        ([12, 7], ["12", "7"]), ([None], ["–"]), ([], []),
+    ],
+)  # fmt: skip
+def test_a_column_has_one_unit(values, texts):
+    unit = common_unit(values)
+    assert [unit.text(value) for value in values] == texts
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.431, "+0.43"), (-0.431, "−0.43"), (0.0, "0.00"), (-0.001, "0.00"), (12.0, "+12.00")]
+)
+def test_signs(value, text):
+    assert signed(value) == text
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.25, "−75.0 %"), (1.0, "0.0 %"), (1.5, "+50.0 %"), (None, "–")])
+def test_changes(share, text):
+    assert change_text(share) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (89, "89 s"), (150, "2 min"), (9000, "2.5 h")])
+def test_durations(seconds, text):
+    assert duration_text(seconds) == text

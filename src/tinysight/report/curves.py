@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +16,8 @@ __all__ = ["Panel", "epoch_sweeps", "training_curves"]
 
 TRAININGS, HISTORY = "training", "history.jsonl"
 REFERENCE = "reference-*"
+LENGTH = {"epochs", "cool_down"}
+"""Settings of how long a training is: what a sweep goes through."""
 
 
 class Panel(NamedTuple):
@@ -35,14 +37,14 @@ class _Setting(NamedTuple):
 
 
 def training_curves(run: Path, records: Sequence[CandidateRecord]) -> list[Panel]:
-    """Return a chart of losses for the reference and for each stage that trained; damaged histories are left out."""
-    stages: dict[str, list[Line]] = defaultdict(list)
+    """Return a chart of losses for the reference and each stage that trained, by parent; damaged histories are out."""
     by_id = {record.id: record for record in records}
+    groups: dict[str, list[Line]] = defaultdict(list)
     for record in records:
         path = _reference_history(run) if record.verdict == "reference" else run / TRAININGS / record.id / HISTORY
         if path and (losses := _losses(path)):
-            stages[record.stage].append(Line(_name(record, by_id), losses))
-    return [_losses_panel(stage, lines) for stage, lines in stages.items()]
+            groups[_title(record.stage, by_id.get(record.parent or ""))].append(Line(record.variant, losses))
+    return [_losses_panel(title, lines) for title, lines in groups.items()]
 
 
 def epoch_sweeps(records: Sequence[CandidateRecord], metric: str) -> list[Panel]:
@@ -76,16 +78,15 @@ def _losses(path: Path) -> tuple[tuple[float, float], ...]:
     return pairs if all(math.isfinite(number) for pair in pairs for number in pair) else ()
 
 
-def _name(record: CandidateRecord, by_id: dict[str, CandidateRecord]) -> str:
-    parent = by_id.get(record.parent or "")
-    return f"{record.variant}, from {parent.variant}" if parent else record.variant
+def _title(stage: str, parent: CandidateRecord | None) -> str:
+    return f"{stage}, from {parent.variant}" if parent else stage
 
 
-def _losses_panel(stage: str, lines: list[Line]) -> Panel:
+def _losses_panel(title: str, lines: list[Line]) -> Panel:
     ends = [f"{line.name}: {line.points[0][1]:.3g} to {line.points[-1][1]:.3g}" for line in lines]
     text = f"Training loss against epochs. From first to last epoch, {'; '.join(ends)}."
-    svg = line_chart(lines, title=f"{stage}. {text}", x="epoch", y="training loss")
-    return Panel(stage, svg, tuple(line.name for line in lines), text)
+    svg = line_chart(lines, title=f"{title}. {text}", x="epoch", y="training loss")
+    return Panel(title, svg, tuple(line.name for line in lines), text)
 
 
 def _sweep_panel(
@@ -99,7 +100,7 @@ def _sweep_panel(
     level = [Level("reference", 100 * reference.quality.value)] if reference and reference.quality else []
     seeds = max(len({_seed(record) for record in members}) for members in settings.values())
     spread = f", mean and range of up to {seeds} seeds" if seeds > 1 else ""
-    title = f"{stage}, from {parent.variant}" if parent else stage
+    title = _title(stage, parent)
     text = f"{metric} on val against epochs of training{spread}."
     svg = line_chart(lines, title=f"{title}. {text}", x="epochs", y=f"{metric}, %", levels=level)
     return Panel(title, svg, tuple(line.name for line in lines), text)
@@ -107,23 +108,25 @@ def _sweep_panel(
 
 def _setting(record: CandidateRecord) -> _Setting:
     method = record.steps[-1]["method"] if record.steps else record.stage
-    rest = {key: value for key, value in record.config.items() if key not in {"epochs", "seed"}}
+    rest = {key: value for key, value in record.config.items() if key not in LENGTH | {"seed"}}
     return _Setting(method, json.dumps(rest, sort_keys=True))
 
 
 def _seed(record: CandidateRecord) -> Any:
-    return record.config.get("seed", record.seed)
+    seed = record.config.get("seed")
+    return record.seed if seed is None else seed
 
 
 def _names(settings: Sequence[_Setting]) -> list[str]:
-    """Name each setting by its method and by what differs between them."""
-    configs: list[dict[str, Any]] = [json.loads(setting.config) for setting in settings]
-    keys = sorted({key for config in configs for key in config})
-    differing = [key for key in keys if len({json.dumps(config.get(key)) for config in configs}) > 1]
-    return [
-        ", ".join([setting.method, *(f"{key} {config[key]}" for key in differing if key in config)])
-        for setting, config in zip(settings, configs, strict=True)
-    ]
+    """Name each setting by its method and by what differs between those of the same method."""
+    return [", ".join([setting.method, *_differing(setting, settings)]) for setting in settings]
+
+
+def _differing(setting: _Setting, settings: Sequence[_Setting]) -> Iterator[str]:
+    alike = [json.loads(other.config) for other in settings if other.method == setting.method]
+    for key, value in json.loads(setting.config).items():
+        if any(other.get(key) != value for other in alike):
+            yield f"{key} {value}"
 
 
 def _sweep_line(name: str, members: Sequence[CandidateRecord]) -> Line:

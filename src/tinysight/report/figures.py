@@ -12,34 +12,36 @@ from typing import Any
 
 from tinysight.files import write_atomically
 from tinysight.report.classes import Matrix
-from tinysight.report.marks import Mark, marks_of, pareto_front
+from tinysight.report.marks import Mark, lowest_shown, marks_of, pareto_front
+from tinysight.report.scale import MANY_TIMES
 from tinysight.runs.records import CandidateRecord
 
 __all__ = ["png_figure", "write_confusion", "write_results"]
 
 RESULTS, CONFUSION = "results.png", "confusion_matrix.png"
 COLOURS = {
+    "unacceptable": "#b3261e",
+    "undecided": "#b98500",
+    "acceptable": "#2f9e63",
     "reference": "#1b1f24",
     "best": "#14713f",
-    "acceptable": "#2f9e63",
-    "undecided": "#b98500",
-    "unacceptable": "#b3261e",
 }
-FEW_CLASSES = 12
+"""In the order of drawing: what matters most lies on top."""
+FEW_CLASSES, LONGEST_NAME = 12, 24
 """Cells of more classes are too small for numbers."""
 
 
-def write_results(run: Path, records: Sequence[CandidateRecord], metric: str) -> None:
+def write_results(run: Path, records: Sequence[CandidateRecord], metric: str, max_drop: float) -> None:
     """Write ``results.png``: quality against time, area by bytes, with the Pareto front."""
     marks = marks_of(records)
     if marks:
         with png_figure(run / RESULTS, 8.0, 5.0) as figure:
-            _draw_results(figure.add_subplot(), marks, metric)
+            _draw_results(figure.add_subplot(), marks, metric, max_drop)
 
 
 def write_confusion(run: Path, matrices: Sequence[Matrix], classes: Sequence[str]) -> None:
     """Write ``confusion_matrix.png``: one matrix a network, each row in shares of the truth."""
-    side = min(16.0, 2.2 + 0.42 * max(4, len(classes)))
+    side = min(10.0, 2.6 + 0.3 * max(6, len(classes)))
     with png_figure(run / CONFUSION, side * len(matrices), side) as figure:
         for axes, matrix in zip(figure.subplots(1, len(matrices), squeeze=False)[0], matrices, strict=True):
             _draw_confusion(axes, matrix, classes)
@@ -75,32 +77,58 @@ def _import_matplotlib(folder: Path) -> Any:
     return matplotlib
 
 
-def _draw_results(axes: Any, marks: Sequence[Mark], metric: str) -> None:
-    largest = max(mark.size for mark in marks)
+def _draw_results(axes: Any, marks: Sequence[Mark], metric: str, max_drop: float) -> None:
     times = [mark.ms for mark in marks]
-    if max(times) > 5 * min(times):
+    if max(times) > MANY_TIMES * min(times):
         axes.set_xscale("log")
     front = pareto_front(marks)
     axes.step([mark.ms for mark in front], [mark.quality for mark in front], where="post", color="#9aa4af", lw=1.2)
+    largest = max(mark.size for mark in marks)
     for verdict, colour in COLOURS.items():
         of = [mark for mark in marks if mark.record.verdict == verdict]
         if of:
-            areas = [30 + 400 * mark.size / largest for mark in of]
             axes.scatter(
-                [mark.ms for mark in of], [mark.quality for mark in of], s=areas, color=colour, alpha=0.65,
-                label=verdict, linewidths=0.8, edgecolors=colour,
-            )  # fmt: skip
+                [mark.ms for mark in of],
+                [mark.quality for mark in of],
+                s=[20 + 340 * mark.size / largest for mark in of],
+                facecolors=f"{colour}b0",
+                edgecolors=colour,
+                linewidths=0.9,
+                label=verdict,
+            )
+    _name_ends(axes, marks, (min(times) * max(times)) ** 0.5)
+    _describe_results(axes, marks, metric, max_drop)
+
+
+def _name_ends(axes: Any, marks: Sequence[Mark], middle: float) -> None:
+    """Name the reference and the best, each towards the side where there is room."""
     for mark in marks:
         if mark.record.verdict in {"reference", "best"}:
-            place = {"xytext": (8, 10), "textcoords": "offset points"}
-            axes.annotate(f"{mark.record.verdict}: {mark.record.variant}", (mark.ms, mark.quality), **place)
-    axes.margins(0.12)
-    axes.set_xlabel("ms an image, the reference's divided by each one's paired ratio; area: bytes of the file")
-    axes.set_ylabel(f"{metric} on val, %")
+            left = mark.ms > middle
+            axes.annotate(
+                f"{mark.record.verdict}: {mark.record.variant}",
+                (mark.ms, mark.quality),
+                xytext=(-12 if left else 12, 9),
+                textcoords="offset points",
+                ha="right" if left else "left",
+                fontweight="bold",
+                bbox={"boxstyle": "square,pad=0.1", "facecolor": "#ffffffc0", "edgecolor": "none"},
+            )
+
+
+def _describe_results(axes: Any, marks: Sequence[Mark], metric: str, max_drop: float) -> None:
+    lowest, highest = lowest_shown(marks, max_drop), max(mark.quality for mark in marks)
+    margin = max(0.12 * (highest - lowest), 0.1)
+    axes.set_ylim(lowest - margin, highest + margin)
+    axes.margins(x=0.12)
+    below = sum(mark.quality < lowest for mark in marks)
+    note = f"; {below} further below" if below else ""
+    axes.set_xlabel("ms an image: the reference's, divided by each one's paired ratio; area: bytes of the file")
+    axes.set_ylabel(f"{metric} on val, %{note}")
     axes.grid(color="#e3e7eb", lw=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    legend = axes.legend(frameon=False, loc="lower right")
+    legend = axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(COLOURS), handletextpad=0.1)
     for handle in legend.legend_handles:
         handle.set_sizes([40])
 
@@ -108,8 +136,9 @@ def _draw_results(axes: Any, marks: Sequence[Mark], metric: str) -> None:
 def _draw_confusion(axes: Any, matrix: Matrix, classes: Sequence[str]) -> None:
     axes.imshow(matrix.shares, cmap="Blues", vmin=0, vmax=1)
     places = range(len(classes))
-    axes.set_xticks(places, classes, rotation=90 if len(classes) > 4 else 0)
-    axes.set_yticks(places, classes)
+    names = [name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in classes]
+    axes.set_xticks(places, names, rotation=90 if len(classes) > 4 else 0)
+    axes.set_yticks(places, names)
     axes.set_xlabel("predicted")
     axes.set_ylabel("truth")
     axes.set_title(f"{matrix.name}, % of each truth", fontsize=11)

@@ -20,9 +20,10 @@ __all__ = ["Purchase", "chain_to", "purchases"]
 class Purchase(NamedTuple):
     """What one step changed against its parent.
 
-    ``drop`` is the paired comparison on the same images, None where their statistics are gone. ``size`` and ``macs``
-    are shares of the parent's. ``faster`` is the quotient of both ratios to the reference, which took turns with each;
-    ``told_apart`` says whether the two ratios' spreads leave a difference at all.
+    ``drop`` is the paired comparison on the same images with the last network before it whose quality is known (an
+    untrained one has none), None where statistics are gone. ``size`` and ``macs`` are shares of the parent's.
+    ``faster`` is the quotient of both ratios to the reference, which took turns with each; ``told_apart`` says whether
+    the two ratios' spreads leave a difference at all.
     """
 
     record: CandidateRecord
@@ -43,12 +44,17 @@ def chain_to(best: CandidateRecord, by_id: Mapping[str, CandidateRecord]) -> lis
 
 def purchases(run: Path, task: Task, goal: Goal, chain: Sequence[CandidateRecord]) -> list[Purchase]:
     """Return what each record of a chain but the first bought."""
-    return [_purchase(run, task, goal, parent, child) for parent, child in pairwise(chain)]
+    statistics = [stored_statistics(run, record) if record.quality else None for record in chain]
+    bought = []
+    for number, (parent, child) in enumerate(pairwise(chain), 1):
+        before = next((known for known in reversed(statistics[:number]) if known), None)
+        after = statistics[number]
+        drop = compare(task, before, after, goal.max_drop) if before and after else None
+        bought.append(_purchase(parent, child, drop))
+    return bought
 
 
-def _purchase(run: Path, task: Task, goal: Goal, parent: CandidateRecord, child: CandidateRecord) -> Purchase:
-    before, after = stored_statistics(run, parent), stored_statistics(run, child)
-    drop = compare(task, before, after, goal.max_drop) if before and after else None
+def _purchase(parent: CandidateRecord, child: CandidateRecord, drop: Drop | None) -> Purchase:
     return Purchase(
         child,
         drop,

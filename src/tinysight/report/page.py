@@ -55,7 +55,7 @@ def write_report(
         networks.append(_Network("reduced", best, stored_statistics(run, best)))
     chain = chain_to(best, by_id)
     plan = stored_plan(run)
-    write_results(run, records, task.metric)
+    write_results(run, records, task.metric, goal.max_drop)
     page = _environment().get_template("page.html").render(
         run=run.name,
         task=task,

@@ -53,11 +53,16 @@ class Panel:
 
 @dataclass(frozen=True)
 class Row:
-    """One photo: itself, its truth, and what each network makes of it."""
+    """One photo: itself, its truth, and what each network makes of it.
+
+    ``hatched`` says that part of it does not count, ``stretched`` that its owner normalised it, so that its colours are
+    not its own.
+    """
 
     name: str
     panels: tuple[Panel, ...]
     hatched: bool
+    stretched: bool
 
 
 @dataclass(frozen=True)
@@ -148,7 +153,7 @@ def _row(task: Task, sample: Sample, predictors: Sequence[tuple[str, Predict]]) 
         prediction = predict(image, target.shape[:2])
         score = float(task.score(task.statistic(prediction, target)))
         panels.append(Panel(name, task.draw(photo, prediction), score))
-    return Row(sample.name, tuple(panels), bool((target == task.ignore_index).any()))
+    return Row(sample.name, tuple(panels), bool((target == task.ignore_index).any()), image.dtype != np.uint8)
 
 
 def _scaled(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

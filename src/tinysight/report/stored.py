@@ -46,4 +46,4 @@ def recipe_text(plan: dict[str, Any]) -> str:
     data = plan.get("data")
     if not isinstance(data, dict) or "reader" not in data:
         return ""
-    return yaml.safe_dump(plan, sort_keys=False, allow_unicode=True, width=100)
+    return yaml.safe_dump(plan, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None)

@@ -48,7 +48,7 @@ VERDICTS = {
     "unacceptable": "loses too much, or exceeds a limit",
     "failed": "could not be made or measured",
     "skipped": "has nothing to do on this network or machine",
-    "not_run": "the time of the goal was over",
+    "not_run": "not made or not trained, for the reason it gives",
 }
 """What each verdict means, in words."""
 

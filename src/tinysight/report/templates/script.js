@@ -13,7 +13,7 @@ function light(id, on) {
 }
 
 function showTip(point) {
-  const box = point.getBoundingClientRect();
+  const box = (point.querySelector(".mark") || point).getBoundingClientRect(); // without its spread
   tip.textContent = point.dataset.tip;
   tip.hidden = false;
   const room = document.documentElement.clientWidth - tip.offsetWidth - 12;

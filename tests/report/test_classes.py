@@ -1,0 +1,42 @@
+"""Classes: each one's score in both networks, and the confusion."""
+
+import numpy as np
+import pytest
+
+from tinysight.measure.quality import PerImage
+from tinysight.report.classes import class_rows, confusion_of
+from tinysight.tasks import Segmentation
+
+TASK = Segmentation(("wall", "window", "door"))
+BEFORE = PerImage(
+    np.array([[[8, 0, 0], [2, 2, 0], [0, 0, 0]], [[8, 0, 0], [0, 0, 0], [0, 0, 0]]]), ("a", "b"), ("a", "b")
+)
+AFTER = PerImage(
+    np.array([[[8, 0, 0], [0, 4, 0], [0, 0, 0]], [[8, 0, 0], [0, 0, 0], [0, 0, 0]]]), ("a", "b"), ("a", "b")
+)
+
+
+def test_scores_are_of_the_whole_split():
+    wall, window, _ = class_rows(TASK, [BEFORE, AFTER])
+    assert (wall.scores, window.scores) == ((16 / 18, 1.0), (0.5, 1.0))
+
+
+def test_the_change_is_in_points():
+    assert class_rows(TASK, [BEFORE, AFTER])[1].change == pytest.approx(50)
+
+
+def test_a_class_that_is_nowhere_has_no_score():
+    door = class_rows(TASK, [BEFORE, AFTER])[2]
+    assert (door.scores, door.change) == ((None, None), None)
+
+
+def test_shares_are_of_the_truth():
+    assert [row.share for row in class_rows(TASK, [BEFORE])] == [0.8, 0.2, 0.0]
+
+
+def test_each_class_has_its_colour():
+    assert [row.colour for row in class_rows(TASK, [BEFORE])] == [colour for _, colour in TASK.legend()]
+
+
+def test_confusion_is_in_shares_of_the_truth():
+    np.testing.assert_allclose(confusion_of(TASK, "reference", BEFORE).shares, [[1, 0, 0], [0.5, 0.5, 0], [0, 0, 0]])

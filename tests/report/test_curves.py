@@ -1,0 +1,94 @@
+"""Curves: every training's losses, and quality against the length of a training."""
+
+import os
+
+import pytest
+
+from tinysight.measure.records import Quality
+from tinysight.report.curves import epoch_sweeps, training_curves
+
+
+@pytest.fixture
+def student(make_record):
+    """Make a student that trained for some epochs with some seed, at a quality in %."""
+
+    def make(epochs: int, value: float, *, seed: int | None = None, method: str = "distil", **config):
+        return make_record(
+            f"{method} {epochs} {seed} {config}",
+            parent="r",
+            stage="students",
+            config={"epochs": epochs, "seed": seed, **config},
+            steps=[{"kind": "weights", "method": method, "version": 1}],
+            quality=Quality(metric="mIoU", split="val", value=value / 100, low=0, high=1),
+        )
+
+    return make
+
+
+def test_the_reference_and_each_stage_have_their_losses(run_folder, run_records):
+    panels = training_curves(run_folder, run_records)
+    assert [(panel.title, panel.names) for panel in panels] == [("reference", ("r",)), ("precision, from r", ("b",))]
+
+
+def test_losses_are_told_in_words(run_folder, run_records):
+    assert "r: 0.9 to 0.4" in training_curves(run_folder, run_records)[0].text
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", '{"epoch": 1}', "[1]", '{"epoch": 1, "loss": NaN}', '{"epoch": 1, "loss": "high"}']
+)
+def test_a_damaged_history_is_left_out(run_folder, run_records, content):
+    (run_folder / "training" / "b" / "history.jsonl").write_text(content)
+    assert [panel.title for panel in training_curves(run_folder, run_records)] == ["reference"]
+
+
+def test_without_any_training_there_is_no_curve(tmp_path, run_records):
+    assert training_curves(tmp_path, run_records) == []
+
+
+def test_of_several_trainings_of_the_reference_the_last_counts(run_folder, run_records):
+    old = run_folder / "training" / "reference-000"
+    old.mkdir()
+    (old / "history.jsonl").write_text('{"epoch": 1, "loss": 7.0}')
+    os.utime(old / "history.jsonl", (0, 0))
+    assert "r: 0.9 to 0.4" in training_curves(run_folder, run_records)[0].text
+
+
+def test_students_that_differ_in_epochs_make_a_sweep(student, run_records):
+    panels = epoch_sweeps([run_records[0], student(15, 68), student(50, 79)], "mIoU")
+    assert [(panel.title, panel.names) for panel in panels] == [("students, from r", ("distil",))]
+
+
+def test_students_of_one_length_make_none(student, run_records):
+    assert epoch_sweeps([run_records[0], student(15, 68), student(15, 69, seed=1)], "mIoU") == []
+
+
+def test_a_setting_without_a_teacher_is_a_line_of_its_own(student, run_records):
+    students = [student(epochs, 70, method=method) for epochs in (15, 50) for method in ("distil", "finetune")]
+    assert epoch_sweeps([run_records[0], *students], "mIoU")[0].names == ("distil", "finetune")
+
+
+def test_settings_of_one_method_are_named_by_what_differs(student, run_records):
+    students = [student(epochs, 70, soft=soft, views=8) for epochs in (15, 50) for soft in (0.5, 0.9)]
+    assert epoch_sweeps([run_records[0], *students], "mIoU")[0].names == ("distil, soft 0.5", "distil, soft 0.9")
+
+
+def test_how_it_cools_down_belongs_to_the_length(student, run_records):
+    students = [student(15, 70, cool_down=3), student(50, 75, cool_down=10)]
+    assert epoch_sweeps([run_records[0], *students], "mIoU")[0].names == ("distil",)
+
+
+def test_seeds_make_one_line_with_a_spread(student, run_records):
+    students = [student(epochs, 70 + seed, seed=seed) for epochs in (15, 50) for seed in range(3)]
+    panel = epoch_sweeps([run_records[0], *students], "mIoU")[0]
+    assert (panel.names, 'class="band"' in panel.svg, "up to 3 seeds" in panel.text) == (("distil",), True, True)
+
+
+def test_one_seed_has_no_spread(student, run_records):
+    panel = epoch_sweeps([run_records[0], student(15, 68), student(50, 79)], "mIoU")[0]
+    assert 'class="band"' not in panel.svg
+
+
+def test_failed_students_are_left_out(student, run_records):
+    failed = student(50, 79).with_(quality=None, verdict="failed")
+    assert epoch_sweeps([run_records[0], student(15, 68), failed], "mIoU") == []
