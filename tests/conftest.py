@@ -2,7 +2,7 @@
 
 ``tiny_network``   a ``Network`` of three convolutions with batch norm, random weights, 32x48 input, 2 classes; its
                    builder is live, so load its checkpoint with ``into=tiny_network.module``. Never change it: copy it.
-``tiny_artifact``  the folder it is exported to (model.onnx, model.xml, model.bin, bundle.json, network/). Read only.
+``tiny_artifact``  the folder it is exported to (model.onnx, bundle.json, network/). Read only.
 ``tiny_int8``      the same network with a hand-made int8 record for its convolutions, exported likewise. Read only.
 ``tiny_task``      segmentation of background and advertising.
 ``tiny_data``      ``data.json`` of drawn facades, 64x64: 12 train, 6 val, 4 test. Read only.
@@ -154,7 +154,7 @@ def make_record() -> Callable[..., Any]:
             verdict="acceptable",
             quality=Quality(metric="mIoU", split="val", value=0.8, low=0.75, high=0.85),
             drop=Drop(points=points, low=points - 1, high=points + 1, p_within=p),
-            bytes=Bytes(engine="openvino", files={"model.xml": 9, "model.bin": size - 9}, total=size, compressed=9),
+            bytes=Bytes(engine="openvino", files={"model.onnx": size}, total=size, compressed=9),
             params_total=1000,
             params_used=900,
             nonzero=800,

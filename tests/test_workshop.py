@@ -85,7 +85,7 @@ def test_a_finished_candidate_is_never_too_late(again, made):
     assert again.attempt(made[1], STAGE, Fp16(), "too late") == made[2]
 
 
-@pytest.mark.parametrize("name", ["per_image.npz", "model.bin", "model.onnx", "bundle.json", "record.json"])
+@pytest.mark.parametrize("name", ["per_image.npz", "model.onnx", "bundle.json", "record.json"])
 def test_a_candidate_with_a_damaged_file_is_made_again(again, made, name):
     path = made[0] / made[2].artifact / name
     path.write_bytes(path.read_bytes()[:20])

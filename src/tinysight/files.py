@@ -18,7 +18,6 @@ from tinysight.errors import UserError
 
 __all__ = [
     "draft_of",
-    "naming_a_full_disk",
     "parse_yaml",
     "read_json",
     "sweep_drafts",
@@ -38,7 +37,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = draft_of(path)
     try:
-        with naming_a_full_disk(draft):
+        with _naming_a_full_disk(draft):
             write(draft)
         with draft.open("rb") as handle:
             os.fsync(handle.fileno())
@@ -61,10 +60,10 @@ def sweep_drafts(folder: Path) -> None:
 
 
 @contextmanager
-def naming_a_full_disk(path: Path) -> Iterator[None]:
+def _naming_a_full_disk(path: Path) -> Iterator[None]:
     """Turn whatever a library raises while it writes ``path`` into an OSError where the disk is full.
 
-    torch, safetensors and OpenVINO report it in words of their own; the file system says it plainly.
+    torch and safetensors report it in words of their own; the file system says it plainly.
     """
     try:
         yield

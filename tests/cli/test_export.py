@@ -22,7 +22,7 @@ def exported(cli, run, tmp_path_factory: pytest.TempPathFactory):
 def test_the_bundle_is_named_last_and_nothing_lies_beside_it(exported) -> None:
     out, _, answer = exported
     assert answer.last == f"bundle: {out}"
-    assert {path.name for path in out.iterdir()} == {"bundle.json", "model.onnx", "model.xml", "model.bin", "README.md"}
+    assert {path.name for path in out.iterdir()} == {"bundle.json", "model.onnx", "README.md"}
     assert list(out.parent.iterdir()) == [out]
 
 
@@ -49,9 +49,9 @@ def test_the_bundle_is_measured_as_its_record_says(cli, run, exported, tmp_path:
 
 def test_a_bundle_may_be_exported_again(cli, run, exported) -> None:
     out, record, _ = exported
-    before = {path.name: path.read_bytes() for path in out.iterdir() if path.suffix in {".bin", ".onnx", ".xml"}}
+    before = (out / "model.onnx").read_bytes()
     assert cli("export", run.path, record["id"], "--threads", 1, "--out", out).code == 0
-    assert before.items() <= {path.name: path.read_bytes() for path in out.iterdir()}.items()
+    assert (out / "model.onnx").read_bytes() == before
 
 
 def test_the_default_is_a_new_folder_under_runs(cli, run, tmp_path: Path, monkeypatch) -> None:
@@ -59,8 +59,8 @@ def test_the_default_is_a_new_folder_under_runs(cli, run, tmp_path: Path, monkey
     answer = cli("export", run.path, "best", "--threads", 1)
     assert answer.code == 0, answer.err
     assert answer.last == f"bundle: {tmp_path / 'runs' / 'bundle-1'}"
-    for name in ("model.bin", "model.xml", "model.onnx"):
-        assert (tmp_path / "runs/bundle-1" / name).read_bytes() == (run.path / "best" / name).read_bytes()
+    bundle = tmp_path / "runs" / "bundle-1"
+    assert (bundle / "model.onnx").read_bytes() == (run.path / "best" / "model.onnx").read_bytes()
 
 
 @pytest.mark.parametrize("identity", ["bset", "ffffff", ""])
@@ -104,7 +104,7 @@ def test_a_killed_export_is_finished_by_the_same_command(cli, run, tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["out"], "only --out may be written"
     assert not (out / "bundle.json").exists()
     assert cli("export", run.path, "best", "--threads", 1, "--out", out).code == 0
-    assert {path.name for path in out.iterdir()} == {"bundle.json", "model.onnx", "model.xml", "model.bin", "README.md"}
+    assert {path.name for path in out.iterdir()} == {"bundle.json", "model.onnx", "README.md"}
 
 
 @pytest.mark.parametrize("inside", ["best", "candidates/new", "new"])
@@ -120,7 +120,7 @@ def test_a_folder_inside_the_run_is_refused(cli, run, inside: str) -> None:
 def test_a_damaged_bundle_is_mended(cli, run, tmp_path: Path, damage: str) -> None:
     out = tmp_path / "out"
     shutil.copytree(run.path / "best", out)
-    model = out / "model.bin"
+    model = out / "model.onnx"
     whole = model.read_bytes()
     model.unlink()
     if damage == "changed":

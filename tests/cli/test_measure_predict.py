@@ -107,7 +107,7 @@ def test_a_folder_without_a_description_is_no_bundle(cli, run, tmp_path: Path) -
 
 def test_a_truncated_model_file_is_named(cli, run, tmp_path: Path, photos: Path) -> None:
     shutil.copytree(run.path / "best", tmp_path / "best")
-    model = tmp_path / "best" / "model.xml"
+    model = tmp_path / "best" / "model.onnx"
     model.write_bytes(model.read_bytes()[:1000])
     answer = cli("predict", tmp_path / "best", photos, "--out", tmp_path / "p")
     assert answer.code == 2

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tinysight.engines.openvino import convert_to_ir
 from tinysight.recipe import Recipe
 
 SCHEMA = (
@@ -65,9 +64,7 @@ def test_every_file_is_there(run) -> None:
     names = {path.name for path in run.path.iterdir()}
     files = {"plan.json", "data.json", "candidates.jsonl", "results.csv", "result.json", "choice.json", "report.html"}
     assert files | {"candidates", "best", "training"} <= names
-    assert {"bundle.json", "model.onnx", "model.xml", "model.bin", "README.md"} == {
-        path.name for path in (run.path / "best").iterdir()
-    }
+    assert {"bundle.json", "model.onnx", "README.md"} == {path.name for path in (run.path / "best").iterdir()}
     assert not list(run.path.rglob(".*")), "drafts are left"
 
 
@@ -87,10 +84,9 @@ def test_every_record_has_the_fields_of_the_contract(run) -> None:
 def test_bytes_are_those_of_the_files(run) -> None:
     for record in run.records:
         if record["bytes"]:
-            folder = run.path / "candidates" / record["id"]
-            files = {name: (folder / name).stat().st_size for name in ("model.xml", "model.bin")}
-            assert record["bytes"]["files"] == files
-            assert record["bytes"]["total"] == sum(files.values())
+            size = (run.path / "candidates" / record["id"] / "model.onnx").stat().st_size
+            assert record["bytes"]["files"] == {"model.onnx": size}
+            assert record["bytes"]["total"] == size
 
 
 def test_the_csv_says_what_the_records_say(run) -> None:
@@ -202,13 +198,3 @@ def test_demo_runs_the_recipe_it_ships_with(cli, monkeypatch: pytest.MonkeyPatch
     assert cli("demo", "--out", tmp_path / "out").code == 130
     ((recipe, out),) = seen
     assert (recipe.name, recipe.data.name, out) == ("demo", "facades", tmp_path / "out")
-
-
-def test_the_same_network_gives_the_same_bytes_whatever_was_made_before_it(run, tmp_path: Path) -> None:
-    """OpenVINO numbers nodes through a process's life, so a resumed run would ship other bytes than a whole one."""
-    for record in run.records:
-        if record["bytes"]:
-            folder = run.path / "candidates" / record["id"]
-            convert_to_ir(folder / "model.onnx", tmp_path, keep_float16=record["precision"]["stored"] == "float16")
-            for name in ("model.xml", "model.bin"):
-                assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), record["variant"]

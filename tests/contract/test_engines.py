@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -103,6 +104,12 @@ class EngineContract(CompiledContract):
                 ENGINES[self.name].compile(copied, threads=2)
             assert "\n" not in str(caught.value)
             file.write_bytes(whole)
+
+    def test_a_file_that_takes_any_size_has_no_input_shape(self, copied):
+        model = onnx.load(copied / "model.onnx")
+        model.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"
+        onnx.save(model, copied / "model.onnx")
+        assert ENGINES[self.name].compile(copied, threads=2).input_shape is None
 
     @pytest.mark.parametrize("threads", [1, 2])
     def test_uses_the_threads_it_is_given(self, tiny_artifact, threads):

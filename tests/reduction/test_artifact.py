@@ -1,7 +1,8 @@
-"""The artifact: every engine's file, the checkpoint and the description, made from one float export."""
+"""The artifact: the model file, the checkpoint and the description, made from one float export."""
 
 from __future__ import annotations
 
+import onnx
 import pytest
 
 from tinysight.engines import ENGINES
@@ -19,10 +20,9 @@ def bf16(tiny_network):
     return tiny_network.with_step(Step(kind="precision", method="bf16", version=1, record=record))
 
 
-def test_it_holds_the_files_of_every_engine(tiny_artifact):
-    assert {path.name for engine in ENGINES.values() for path in engine.files(tiny_artifact)} == {
-        "model.onnx", "model.xml", "model.bin",
-    }  # fmt: skip
+def test_it_holds_one_model_file_for_every_engine(tiny_artifact):
+    assert {path.name for path in tiny_artifact.iterdir()} == {"model.onnx", "bundle.json", CHECKPOINT}
+    assert {path.name for engine in ENGINES.values() for path in engine.files(tiny_artifact)} == {"model.onnx"}
 
 
 def test_its_checkpoint_is_the_network(tiny_artifact, tiny_network):
@@ -45,6 +45,13 @@ def test_the_description_names_every_step(bf16, tiny_task, tiny_artifact, tmp_pa
 def test_a_given_float_export_is_used(bf16, tiny_task, tiny_artifact, tmp_path):
     make_artifact(bf16, tiny_task, tmp_path / "bf16", tiny_artifact / "model.onnx")
     assert (tmp_path / "bf16/model.onnx").read_bytes() == (tiny_artifact / "model.onnx").read_bytes()
+
+
+def test_an_int8_file_is_smaller_than_its_float_original(tiny_artifact, tiny_int8):
+    def weights(folder):
+        return sum(len(weight.raw_data) for weight in onnx.load(folder / "model.onnx").graph.initializer)
+
+    assert weights(tiny_int8) < weights(tiny_artifact) / 2
 
 
 def test_nothing_of_an_interrupted_attempt_is_kept(bf16, tiny_task, tiny_artifact, tmp_path):

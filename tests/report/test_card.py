@@ -47,7 +47,7 @@ def test_it_says_how_to_run_it(bundle, make_record):
 def test_every_number_has_its_conditions(bundle, make_record):
     card = model_card(bundle, make_record("a", size=20_000))
     assert "| mIoU | 80.00 | val split, 95 % interval 75.00–85.00 |" in card
-    assert "| file | 20 kB | model.xml 9 B, model.bin 20 kB; openvino loads these |" in card
+    assert "| file | 20 kB | model.onnx 20 kB; openvino loads these |" in card
     assert "median of 35, openvino 1.0, 2 threads, batch 1, a cpu" in card
 
 

@@ -19,7 +19,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from xml.etree import ElementTree
 
 KILLS = 20
 PR_SET_CHILD_SUBREAPER = 36
@@ -168,7 +167,6 @@ def parse_all(out: Path) -> None:
         ".jsonl": lambda path: [json.loads(line) for line in path.read_text().splitlines()],
         ".npz": lambda path: dict(np.load(path)),
         ".onnx": lambda path: onnx.checker.check_model(onnx.load(path)),
-        ".xml": lambda path: ElementTree.parse(path),
         ".safetensors": load_file,
         ".pt": lambda path: torch.load(path, weights_only=True),
         ".html": lambda path: path.read_text().rstrip().endswith("</html>") or fail(path),

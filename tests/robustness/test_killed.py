@@ -34,7 +34,7 @@ def records(run: Path) -> list[dict[str, Any]]:
 
 def files(run: Path) -> dict[str, bytes]:
     """The contents of every weight and model file."""
-    wanted = [path for path in run.rglob("*") if path.suffix in {".safetensors", ".onnx", ".xml", ".bin", ".npz"}]
+    wanted = [path for path in run.rglob("*") if path.suffix in {".safetensors", ".onnx", ".npz"}]
     return {str(path.relative_to(run)): path.read_bytes() for path in wanted}
 
 

@@ -14,7 +14,6 @@ from tinysight.errors import UserError
 __all__ = ["Compiled", "Engine", "require_file"]
 
 MODEL_ONNX = "model.onnx"
-MODEL_IR = "model.xml"
 
 
 class Compiled(ABC):

@@ -50,7 +50,10 @@ class OnnxRuntime(Engine):
             try:
                 session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
             except Exception as error:  # the runtime raises its own unrelated exception types
-                raise UserError(f"ONNX Runtime cannot load {model}: {str(error).splitlines()[0]}") from error
+                raise UserError(
+                    f"ONNX Runtime cannot load {model} ({str(error).splitlines()[0]}): export it again, or choose "
+                    "another engine"
+                ) from error
             return _OnnxRuntimeNetwork(session, _integer_share(optimised.read_bytes()))
 
     def refuse(self, execute: str) -> str | None:

@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.engines.base import MODEL_IR, Compiled, Engine, require_file
+from tinysight.engines.base import MODEL_ONNX, Compiled, Engine, require_file
 from tinysight.engines.hardware import processor
 from tinysight.engines.quiet import import_openvino
 from tinysight.errors import UserError
 
-__all__ = ["OpenVino", "convert_to_ir"]
+__all__ = ["OpenVino"]
 
 HEAVY_LAYERS = frozenset({"Convolution", "Deconvolution", "FullyConnected", "MatMul"})
 INTEGERS = frozenset({"i8", "u8"})
 
 
 class OpenVino(Engine):
-    """Runs ``model.xml`` with ``model.bin``, latency mode, precision set explicitly."""
+    """Runs ``model.onnx``, latency mode, precision set explicitly."""
 
     name = "openvino"
 
@@ -29,12 +29,15 @@ class OpenVino(Engine):
         return str(import_openvino().__version__).split("-")[0]
 
     def files(self, artifact: Path) -> list[Path]:
-        """The topology and the weights: for small networks the first can outweigh the second."""
-        topology = require_file(artifact / MODEL_IR)
-        return [topology, require_file(topology.with_suffix(".bin"))]
+        """One file holds topology and weights; OpenVINO's own format needs up to twice its bytes."""
+        return [require_file(artifact / MODEL_ONNX)]
 
     def compile(self, artifact: Path, *, threads: int, execute: str = "f32") -> Compiled:
-        """Compile for the CPU; without an explicit hint OpenVINO would run fp32 files in bf16 where it can."""
+        """Compile for the CPU; without an explicit hint OpenVINO would run fp32 files in bf16 where it can.
+
+        The file goes through OpenVINO's converter, in memory. ``Core.read_model``, and so ``compile_model`` of a path,
+        leaves quantizers apart, and the CPU plugin (2026.4) then computes a concatenation of int8 tensors wrongly.
+        """
         if reason := self.refuse(execute):
             raise UserError(f"{artifact} cannot run in {execute} here: {reason}")
         ov = import_openvino()
@@ -44,10 +47,13 @@ class OpenVino(Engine):
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
         }
+        model = self.files(artifact)[0]
         try:
-            return _OpenVinoNetwork(ov.Core().compile_model(self.files(artifact)[0], "CPU", settings), execute)
-        except RuntimeError as error:
-            raise UserError(f"OpenVINO cannot compile {artifact}: {_first_line(error)}") from error
+            return _OpenVinoNetwork(ov.Core().compile_model(ov.convert_model(model), "CPU", settings), execute)
+        except Exception as error:  # an operator it lacks is an exception type of its own, not a RuntimeError
+            raise UserError(
+                f"OpenVINO cannot load {model} ({_last_line(error)}): export it again, or choose another engine"
+            ) from error
 
     def refuse(self, execute: str) -> str | None:
         """bf16 needs a processor that has it: OpenVINO would otherwise run f32 and say nothing."""
@@ -85,35 +91,6 @@ class _OpenVinoNetwork(Compiled):
         }
 
 
-def convert_to_ir(onnx_file: Path, artifact: Path, *, keep_float16: bool) -> None:
-    """Convert an ONNX file to OpenVINO's IR in folder ``artifact``, every tensor stored as the ONNX file stores it.
-
-    Args:
-        onnx_file: the file, float or with a precision record written into it.
-        artifact: where ``model.xml`` and ``model.bin`` go.
-        keep_float16: the file stores float16; the usual conversion would unpack it to float32, the plain reader does
-            not, at the price of a larger topology.
-
-    Raises:
-        UserError: OpenVINO refuses the graph.
-    """
-    ov = import_openvino()
-    try:
-        model = ov.Core().read_model(str(onnx_file)) if keep_float16 else ov.convert_model(str(onnx_file))
-        _name_by_place(model)
-        # save_model compresses to fp16 unless told otherwise: precision is decided by the precision record alone.
-        ov.save_model(model, str(artifact / MODEL_IR), compress_to_fp16=False)
-    except Exception as error:  # an operator it lacks is an exception type of its own, not a RuntimeError
-        raise UserError(f"OpenVINO cannot convert {onnx_file}: {_first_line(error)}") from error
-
-
-def _name_by_place(model: Any) -> None:
-    """Name inner nodes by their place: OpenVINO's names count through a process's life, and so change the file."""
-    for number, node in enumerate(model.get_ordered_ops()):
-        if node.get_type_name() not in {"Parameter", "Result"}:
-            node.set_friendly_name(f"{node.get_type_name()}_{number}")
-
-
-def _first_line(error: Exception) -> str:
+def _last_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""Artifact: the folder a network is exported to, with the file of every engine, its checkpoint and its description."""
+"""Artifact: the folder a network is exported to: one model file for every engine, its checkpoint, its description."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import onnx
 from tinysight.engines.base import MODEL_ONNX
 from tinysight.engines.bundle import Bundle
 from tinysight.engines.export import export_onnx
-from tinysight.engines.openvino import convert_to_ir
-from tinysight.files import draft_of, naming_a_full_disk, write_atomically
+from tinysight.files import draft_of, write_atomically
 from tinysight.reduction.network import CHECKPOINT, Network
 from tinysight.reduction.precision.writer import write
 from tinysight.tasks import Task
@@ -20,7 +19,7 @@ __all__ = ["make_artifact"]
 
 
 def make_artifact(network: Network, task: Task, folder: Path, float_export: Path | None) -> None:
-    """Write ``model.onnx``, OpenVINO's IR, ``bundle.json`` and the checkpoint of ``network`` into ``folder``.
+    """Write ``model.onnx``, ``bundle.json`` and the checkpoint of ``network`` into ``folder``.
 
     Args:
         network: what to export.
@@ -29,7 +28,7 @@ def make_artifact(network: Network, task: Task, folder: Path, float_export: Path
         float_export: the clean float ONNX file of ``network.float_part`` where it exists already.
 
     Raises:
-        UserError: the network cannot be exported or converted.
+        UserError: the network cannot be exported.
     """
     draft = draft_of(folder)
     shutil.rmtree(draft, ignore_errors=True)
@@ -44,8 +43,6 @@ def make_artifact(network: Network, task: Task, folder: Path, float_export: Path
         write_atomically(target, lambda draft: onnx.save(written, str(draft)))
     elif float_export != target:
         shutil.copyfile(float_export, target)
-    with naming_a_full_disk(draft):
-        convert_to_ir(target, draft, keep_float16=record.stored == "float16")
     network.save(draft / CHECKPOINT)
     describe(network, task).save(draft)
     shutil.rmtree(folder, ignore_errors=True)
