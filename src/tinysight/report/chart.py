@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tinysight.report.drawing import Front, Key, Picture, Spot, draw
-from tinysight.report.marks import Mark, lowest_shown, marks_of, pareto_front
+from tinysight.report.marks import Mark, counted, lowest_shown, marks_of, pareto_front
 from tinysight.runs.records import CandidateRecord
 
 __all__ = ["RUN_COLOURS", "SHOWN", "pareto_chart", "run_class", "runs_chart"]
@@ -82,7 +82,7 @@ def run_class(number: int) -> str:
 
 def _x_title(marks: Sequence[Mark]) -> str:
     timed = [mark.record.latency_ms for mark in marks if mark.record.latency_ms]
-    where = " or ".join(sorted({f"{latency.engine}, {latency.threads} threads" for latency in timed}))
+    where = " or ".join(sorted({f"{latency.engine}, {counted(latency.threads, 'thread')}" for latency in timed}))
     return f"ms per image, from paired ratios ({where})"
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from tinysight.measure.records import Speedup
 from tinysight.report.compared import ComparedRun
+from tinysight.report.marks import counted
 from tinysight.report.text import bytes_text, count_text, latency_text, points_text, speedup_text
 from tinysight.runs.records import CandidateRecord
 
@@ -138,12 +139,10 @@ def _asked(run: ComparedRun) -> dict[str, str]:
         "model": str(model.get("name", "–")),
         "encoder": str(model.get("encoder") or "–"),
         "input": f"{shape.get('height')}×{shape.get('width')}, {shape.get('mode')}" if shape else "–",
-        "training": f"{train.get('epochs')} epoch{'s' * (train.get('epochs') != 1)}"
-        if train
-        else "none: the network came trained",
+        "training": counted(train.get("epochs"), "epoch") if train else "none: the network came trained",
         "data": _data(run),
         "goal": f"least {goal.minimize}, drop ≤ {goal.max_drop:g} with confidence {goal.confidence:g}" if goal else "–",
-        "engine": f"{engine.get('name')}, {engine.get('threads')} threads" if engine else "–",
+        "engine": f"{engine.get('name')}, {counted(engine.get('threads'), 'thread')}" if engine else "–",
     }
 
 

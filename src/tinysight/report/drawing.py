@@ -11,6 +11,7 @@ from textwrap import wrap
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from tinysight.report.labels import Box, place, text_width
+from tinysight.report.marks import counted
 from tinysight.report.scale import LEAST_SPREAD, MANY_TIMES, Scale, round_down
 from tinysight.report.text import bytes_text
 
@@ -302,5 +303,5 @@ class _Drawing:
 
     def _beyond(self) -> str:
         count = sum(spot.quality < self._picture.lowest for spot in self._picture.spots)
-        many = f"{count} candidates" if count > 1 else "1 candidate"
-        return f"▽ {many} below {self._picture.lowest:.1f} %: out of reach, only the time is to scale" if count else ""
+        below = f"{counted(count, 'candidate')} below {self._picture.lowest:.1f} %"
+        return f"▽ {below}: out of reach, only the time is to scale" if count else ""
