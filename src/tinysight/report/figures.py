@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import shutil
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tinysight.files import write_atomically
+from tinysight.files import draft_of, write_atomically
 from tinysight.report.classes import Matrix
 from tinysight.report.marks import Mark, lowest_shown, marks_of, pareto_front
 from tinysight.report.scale import MANY_TIMES
@@ -68,12 +68,14 @@ def _import_matplotlib(folder: Path) -> Any:
         import matplotlib.font_manager
 
         return matplotlib
-    with tempfile.TemporaryDirectory(prefix=".matplotlib.", dir=folder) as scratch:
-        os.environ["MPLCONFIGDIR"] = scratch
-        try:
-            import matplotlib.font_manager
-        finally:
-            del os.environ["MPLCONFIGDIR"]
+    scratch = draft_of(folder / "matplotlib")
+    scratch.mkdir(parents=True, exist_ok=True)
+    os.environ["MPLCONFIGDIR"] = str(scratch)
+    try:
+        import matplotlib.font_manager
+    finally:
+        del os.environ["MPLCONFIGDIR"]
+        shutil.rmtree(scratch)
     return matplotlib
 
 
