@@ -12,6 +12,7 @@ from tinysight.engines.bundle import Bundle
 from tinysight.engines.export import export_onnx
 from tinysight.files import draft_of, write_atomically
 from tinysight.reduction.network import CHECKPOINT, Network
+from tinysight.reduction.precision.finishing import finish
 from tinysight.reduction.precision.writer import write
 from tinysight.tasks import Task
 
@@ -40,6 +41,7 @@ def make_artifact(network: Network, task: Task, folder: Path, float_export: Path
     record = network.precision
     if record.tensors:
         written = write(onnx.load(float_export), record)
+        finish(written)
         write_atomically(target, lambda draft: onnx.save(written, str(draft)))
     elif float_export != target:
         shutil.copyfile(float_export, target)
