@@ -5,6 +5,7 @@ import os
 import pytest
 
 from tinysight.measure.records import Quality
+from tinysight.report import curves
 from tinysight.report.curves import epoch_sweeps, training_curves
 
 
@@ -28,6 +29,12 @@ def student(make_record):
 def test_the_reference_and_each_stage_have_their_losses(run_folder, run_records):
     panels = training_curves(run_folder, run_records)
     assert [(panel.title, panel.names) for panel in panels] == [("reference", ("r",)), ("precision, from r", ("b",))]
+
+
+def test_histories_are_looked_for_where_trainings_write_them():
+    from tinysight.training.loop import HISTORY
+
+    assert curves.HISTORY == HISTORY
 
 
 def test_losses_are_told_in_words(run_folder, run_records):

@@ -12,11 +12,10 @@ import yaml
 from tinysight.errors import UserError
 from tinysight.files import read_json
 from tinysight.measure.quality import PER_IMAGE, PerImage
+from tinysight.runs.folder import PLAN
 from tinysight.runs.records import CandidateRecord
 
 __all__ = ["recipe_text", "stored_plan", "stored_statistics"]
-
-PLAN = "plan.json"
 
 
 def stored_statistics(run: Path, record: CandidateRecord) -> PerImage | None:

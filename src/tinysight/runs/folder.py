@@ -15,7 +15,7 @@ from tinysight.errors import UserError
 from tinysight.files import read_json, sweep_drafts, write_json, write_text
 from tinysight.runs.records import CandidateRecord
 
-__all__ = ["RunFolder", "differences", "next_free", "read_candidates"]
+__all__ = ["PLAN", "RunFolder", "differences", "next_free", "read_candidates"]
 
 PLAN = "plan.json"
 CANDIDATES = "candidates.jsonl"
