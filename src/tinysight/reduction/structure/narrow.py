@@ -8,6 +8,7 @@ from pydantic import Field
 
 from tinysight.errors import UserError, nearest
 from tinysight.reduction.step import Context, NotApplicable, StructureReduction
+from tinysight.reduction.structure.channels import cut_channels, difference_ignoring
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -46,30 +47,13 @@ class Narrow(StructureReduction):
     @staticmethod
     def replay(module: nn.Module, record: dict[str, Any]) -> nn.Module:
         """Cut the recorded channels out of the layer, its batch norms and its reader."""
-        import torch
-
-        kept = torch.tensor(record["kept"])
-        _cut(module.get_submodule(record["layer"]), {"weight": 0, "bias": 0}, kept, out_channels=len(kept))
+        kept = record["kept"]
+        cut_channels(module.get_submodule(record["layer"]), {"weight": 0, "bias": 0}, kept, out_channels=len(kept))
         for path in record["norms"]:
             axes = {"weight": 0, "bias": 0, "running_mean": 0, "running_var": 0}
-            _cut(module.get_submodule(path), axes, kept, num_features=len(kept))
-        _cut(module.get_submodule(record["reader"]), {"weight": 1}, kept, in_channels=len(kept))
+            cut_channels(module.get_submodule(path), axes, kept, num_features=len(kept))
+        cut_channels(module.get_submodule(record["reader"]), {"weight": 1}, kept, in_channels=len(kept))
         return module
-
-
-def _cut(module: nn.Module, axes: dict[str, int], kept: Tensor, **sizes: int) -> None:
-    """Keep the channels ``kept`` of each named tensor along its axis, and set the attributes that count them."""
-    from torch import nn
-
-    for name, axis in axes.items():
-        tensor = getattr(module, name, None)
-        if tensor is None:
-            continue
-        smaller = tensor.detach().index_select(axis, kept.to(tensor.device)).clone()
-        is_parameter = isinstance(tensor, nn.Parameter)
-        setattr(module, name, nn.Parameter(smaller, tensor.requires_grad) if is_parameter else smaller)
-    for name, size in sizes.items():
-        setattr(module, name, size)
 
 
 def _chain(network: Network, layer: str) -> dict[str, Any]:
@@ -143,18 +127,10 @@ def _prove(original: Network, narrowed: Network, record: dict[str, Any]) -> None
 
     Watching modules does not see a function that also reads the layer's output; this comparison does.
     """
-    import torch
-
-    from tinysight.reduction.verify import largest_difference
-
-    ignoring = original.copy()
-    reader: Tensor = ignoring.module.get_submodule(record["reader"]).weight  # type: ignore[assignment]
+    reader: Tensor = original.module.get_submodule(record["reader"]).weight  # type: ignore[assignment]
     cut = sorted(set(range(reader.shape[1])) - set(record["kept"]))
-    with torch.no_grad():
-        reader[:, cut] = 0
-    images = original.example(batch=2).double()
     try:
-        difference = largest_difference(ignoring.scores.double(), narrowed.copy().scores.double(), images)
+        difference = difference_ignoring(original, narrowed, {record["reader"]: cut})
     except RuntimeError as error:
         raise NotApplicable(f"{record['layer']} is also read outside its reader {record['reader']}: {error}") from error
     if difference > 1e-9:
