@@ -31,6 +31,7 @@ FAMILIES = ("pspnet", "unet", "fpn", "deeplabv3plus", "linknet", "manet", "pan",
 SETTINGS: dict[str, dict[str, Any]] = {
     "trim": {},
     "narrow": {"keep": 0.5},
+    "stem": {"stride": 4},
     "resize": {},
     "recalibrate": {"images": 9, "batch_size": 4},
     "finetune": {"epochs": 1, "batch_size": 4},

@@ -43,6 +43,7 @@ TASK = Segmentation(("background", "sign"))
 SETTINGS: dict[str, dict[str, Any]] = {
     "trim": {},
     "narrow": {"layer": "second", "keep": 0.5},
+    "stem": {"stride": 4},
     "resize": {"height": 16, "width": 32},
     "recalibrate": {"images": 8, "batch_size": 4},
     "finetune": {"epochs": 1, "batch_size": 4},
@@ -52,7 +53,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 PAIRS = list(product(SETTINGS, repeat=2))
 LEGAL = [pair for pair in PAIRS if METHODS[pair[1]].refuse_after([METHODS[pair[0]].changes]) is None]
-ONCE = {"trim", "resize"}
+ONCE = {"trim", "stem", "resize"}
 """Methods that have nothing to do a second time."""
 
 Made = Callable[..., Network]
@@ -258,6 +259,10 @@ class TestTrim(Contract):
 
 class TestNarrow(Contract):
     name, unfit, reason = "narrow", "Residual", "also read outside"
+
+
+class TestStem(Contract):
+    name, unfit, reason = "stem", "Softmax", "no convolution module reads the image"
 
 
 class TestResize(Contract):

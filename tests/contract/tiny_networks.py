@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
 class TwoHeads(nn.Module):
-    """Something for every method: convolutions in a row, batch norm, and a head that does not reach ``out``."""
+    """Something for every method: convolutions in a row, batch norm, a pyramid, a head that does not reach ``out``."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.first, self.first_norm = nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(8)
-        self.second, self.second_norm = nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8)
-        self.activation = nn.ReLU(inplace=True)
+        self.bins = nn.ModuleList(nn.Sequential(nn.AdaptiveAvgPool2d(size), nn.Conv2d(8, 4, 1)) for size in (1, 2))
+        self.second, self.second_norm = nn.Conv2d(16, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8)
+        self.activation = nn.Hardswish(inplace=True)
         self.main, self.aux = nn.Conv2d(8, classes, 1), nn.Conv2d(8, classes, 3, padding=1)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Return scores at the images' size, and those of the auxiliary head."""
         features = self.activation(self.first_norm(self.first(images)))
         aux = self.aux(features)
-        features = self.activation(self.second_norm(self.second(features)))
+        parts = [F.interpolate(part(features), size=features.shape[2:], mode="bilinear") for part in self.bins]
+        features = self.activation(self.second_norm(self.second(torch.cat([features, *parts], dim=1))))
         scores = F.interpolate(self.main(features), scale_factor=2.0, mode="bilinear", align_corners=False)
         return {"out": scores, "aux": aux}
 

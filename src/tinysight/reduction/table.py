@@ -8,6 +8,7 @@ from tinysight.reduction.precision.fp16 import Fp16
 from tinysight.reduction.precision.int8 import Int8
 from tinysight.reduction.step import Reduction
 from tinysight.reduction.structure.narrow import Narrow
+from tinysight.reduction.structure.stem import Stem
 from tinysight.reduction.structure.trim import Trim
 from tinysight.reduction.weights.finetune import Finetune
 from tinysight.reduction.weights.recalibrate import Recalibrate
@@ -15,5 +16,6 @@ from tinysight.reduction.weights.recalibrate import Recalibrate
 __all__ = ["METHODS"]
 
 METHODS: dict[str, type[Reduction]] = {
-    method.name: method for method in (Trim, Narrow, Resize, Recalibrate, Finetune, Bf16, Fp16, Int8)
+    method.name: method
+    for method in (Trim, Narrow, Stem, Resize, Recalibrate, Finetune, Bf16, Fp16, Int8)
 }
