@@ -32,6 +32,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "trim": {},
     "narrow": {"keep": 0.5},
     "stem": {"stride": 4},
+    "activations": {"to": "relu"},
     "resize": {},
     "recalibrate": {"images": 9, "batch_size": 4},
     "finetune": {"epochs": 1, "batch_size": 4},

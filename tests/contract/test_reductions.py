@@ -44,6 +44,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "trim": {},
     "narrow": {"layer": "second", "keep": 0.5},
     "stem": {"stride": 4},
+    "activations": {"to": "relu"},
     "resize": {"height": 16, "width": 32},
     "recalibrate": {"images": 8, "batch_size": 4},
     "finetune": {"epochs": 1, "batch_size": 4},
@@ -53,7 +54,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 PAIRS = list(product(SETTINGS, repeat=2))
 LEGAL = [pair for pair in PAIRS if METHODS[pair[1]].refuse_after([METHODS[pair[0]].changes]) is None]
-ONCE = {"trim", "stem", "resize"}
+ONCE = {"trim", "stem", "activations", "resize"}
 """Methods that have nothing to do a second time."""
 
 Made = Callable[..., Network]
@@ -265,6 +266,10 @@ class TestStem(Contract):
     name, unfit, reason = "stem", "Softmax", "no convolution module reads the image"
 
 
+class TestActivations(Contract):
+    name, unfit, reason = "activations", "Residual", "no module that runs computes a costlier activation"
+
+
 class TestResize(Contract):
     name, unfit, reason = "resize", "FixedSize", "does not accept an input of 16x32"
 
@@ -322,5 +327,5 @@ class TestLegalPairs:
 
 @pytest.mark.parametrize("name", sorted(ONCE))
 def test_a_second_time_there_is_nothing_to_do(name: str, made: Made) -> None:
-    with pytest.raises(NotApplicable, match=r"nothing to trim|already"):
+    with pytest.raises(NotApplicable, match=r"nothing to trim|already|no module that runs"):
         made(name, name)
