@@ -33,6 +33,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "narrow": {"keep": 0.5},
     "stem": {"stride": 4},
     "activations": {"to": "relu"},
+    "bins": {"keep": [1, 6]},
     "resize": {},
     "recalibrate": {"images": 9, "batch_size": 4},
     "finetune": {"epochs": 1, "batch_size": 4},

@@ -45,6 +45,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "narrow": {"layer": "second", "keep": 0.5},
     "stem": {"stride": 4},
     "activations": {"to": "relu"},
+    "bins": {"keep": [1]},
     "resize": {"height": 16, "width": 32},
     "recalibrate": {"images": 8, "batch_size": 4},
     "finetune": {"epochs": 1, "batch_size": 4},
@@ -54,7 +55,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 PAIRS = list(product(SETTINGS, repeat=2))
 LEGAL = [pair for pair in PAIRS if METHODS[pair[1]].refuse_after([METHODS[pair[0]].changes]) is None]
-ONCE = {"trim", "stem", "activations", "resize"}
+ONCE = {"trim", "stem", "activations", "bins", "resize"}
 """Methods that have nothing to do a second time."""
 
 Made = Callable[..., Network]
@@ -270,6 +271,10 @@ class TestActivations(Contract):
     name, unfit, reason = "activations", "Residual", "no module that runs computes a costlier activation"
 
 
+class TestBins(Contract):
+    name, unfit, reason = "bins", "Residual", "there is no pyramid"
+
+
 class TestResize(Contract):
     name, unfit, reason = "resize", "FixedSize", "does not accept an input of 16x32"
 
@@ -327,5 +332,5 @@ class TestLegalPairs:
 
 @pytest.mark.parametrize("name", sorted(ONCE))
 def test_a_second_time_there_is_nothing_to_do(name: str, made: Made) -> None:
-    with pytest.raises(NotApplicable, match=r"nothing to trim|already|no module that runs"):
+    with pytest.raises(NotApplicable, match=r"nothing to trim|already|no module that runs|no pyramid"):
         made(name, name)

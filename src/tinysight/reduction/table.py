@@ -8,6 +8,7 @@ from tinysight.reduction.precision.fp16 import Fp16
 from tinysight.reduction.precision.int8 import Int8
 from tinysight.reduction.step import Reduction
 from tinysight.reduction.structure.activations import Activations
+from tinysight.reduction.structure.bins import Bins
 from tinysight.reduction.structure.narrow import Narrow
 from tinysight.reduction.structure.stem import Stem
 from tinysight.reduction.structure.trim import Trim
@@ -18,5 +19,5 @@ __all__ = ["METHODS"]
 
 METHODS: dict[str, type[Reduction]] = {
     method.name: method
-    for method in (Trim, Narrow, Stem, Activations, Resize, Recalibrate, Finetune, Bf16, Fp16, Int8)
+    for method in (Trim, Narrow, Stem, Activations, Bins, Resize, Recalibrate, Finetune, Bf16, Fp16, Int8)
 }
