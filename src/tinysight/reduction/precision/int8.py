@@ -22,10 +22,11 @@ class Int8(PrecisionReduction):
     """Quantize weights and activations to 8 bits, calibrated on ``images`` training images; labels are not used.
 
     ``preset`` ``performance`` quantizes activations symmetrically, ``mixed`` asymmetrically, which fits activations
-    other than ReLU better.
+    other than ReLU better. What the calibration leaves in float is stored in 8 bits as well, and computed in float.
     """
 
     name: ClassVar[str] = "int8"
+    version: ClassVar[int] = 2
 
     images: int = Field(128, ge=1)
     preset: Literal["performance", "mixed"] = "mixed"
@@ -34,6 +35,7 @@ class Int8(PrecisionReduction):
         """Calibrate on the clean float export and record every scale."""
         import onnx
 
+        from tinysight.reduction.precision.leftover import store_leftover_weights
         from tinysight.reduction.precision.reading import read_quantized
 
         exported = onnx.load(context.float_export(network))
@@ -41,6 +43,7 @@ class Int8(PrecisionReduction):
         record = read_quantized(quantized, exported)
         if not record.tensors:
             raise NotApplicable("the calibration found no layer to quantize")
+        record = store_leftover_weights(record, exported)
         return network.with_step(self.step(record.model_dump(mode="json")))
 
     def _calibrate(self, exported: Any, network: Network, context: Context) -> Any:
