@@ -1,6 +1,8 @@
 """Curves: every training's losses, and quality against the length of a training."""
 
 import os
+import re
+import shutil
 
 import pytest
 
@@ -59,6 +61,15 @@ def test_of_several_trainings_of_the_reference_the_last_counts(run_folder, run_r
     (old / "history.jsonl").write_text('{"epoch": 1, "loss": 7.0}')
     os.utime(old / "history.jsonl", (0, 0))
     assert "r: 0.9 to 0.4" in training_curves(run_folder, run_records)[0].text
+
+
+def test_trainings_of_one_setting_share_a_colour(run_folder, run_records, student):
+    students = [student(epochs, 70, method=method) for epochs in (15, 50) for method in ("distil", "finetune")]
+    for record in students:
+        shutil.copytree(run_folder / "training" / "b", run_folder / "training" / record.id)
+    panel = training_curves(run_folder, [run_records[0], *students])[1]
+    assert panel.names == ("distil, 2 trainings", "finetune, 2 trainings")
+    assert re.findall(r'<g class="series-(\d)"', panel.svg) == ["1", "2", "1", "2"]
 
 
 def test_students_that_differ_in_epochs_make_a_sweep(student, run_records):

@@ -45,6 +45,6 @@ def test_a_line_without_extent_is_drawn_inside(points):
     assert len(places) == len(points) and all(LEFT <= place <= RIGHT for place in places)
 
 
-def test_more_lines_than_colours_begin_anew():
-    lines = [Line(str(number), ((1, 1.0), (2, float(number)))) for number in range(COLOURS + 1)]
+def test_more_series_than_colours_begin_anew():
+    lines = [Line(str(number), ((1, 1.0), (2, float(number))), series=number) for number in range(COLOURS + 1)]
     assert [group.get("class") for group in drawn(*lines).findall("g")][-2:] == [f"series-{COLOURS}", "series-1"]

@@ -21,12 +21,19 @@ LENGTH = {"epochs", "cool_down"}
 
 
 class Panel(NamedTuple):
-    """One chart with what it shows in words; ``names`` are its lines' names, in the order of their colours."""
+    """One chart with what it shows in words; ``names`` say what its colours stand for, in their order."""
 
     title: str
     svg: str
     names: tuple[str, ...]
     text: str
+
+
+class _Training(NamedTuple):
+    """A candidate with the losses (epoch, loss) of its training."""
+
+    record: CandidateRecord
+    losses: tuple[tuple[float, float], ...]
 
 
 class _Setting(NamedTuple):
@@ -39,12 +46,12 @@ class _Setting(NamedTuple):
 def training_curves(run: Path, records: Sequence[CandidateRecord]) -> list[Panel]:
     """Return a chart of losses for the reference and each stage that trained, by parent; damaged histories are out."""
     by_id = {record.id: record for record in records}
-    groups: dict[str, list[Line]] = defaultdict(list)
+    groups: dict[str, list[_Training]] = defaultdict(list)
     for record in records:
         path = _reference_history(run) if record.verdict == "reference" else run / TRAININGS / record.id / HISTORY
         if path and (losses := _losses(path)):
-            groups[_title(record.stage, by_id.get(record.parent or ""))].append(Line(record.variant, losses))
-    return [_losses_panel(title, lines) for title, lines in groups.items()]
+            groups[_title(record.stage, by_id.get(record.parent or ""))].append(_Training(record, losses))
+    return [_losses_panel(title, trainings) for title, trainings in groups.items()]
 
 
 def epoch_sweeps(records: Sequence[CandidateRecord], metric: str) -> list[Panel]:
@@ -82,11 +89,23 @@ def _title(stage: str, parent: CandidateRecord | None) -> str:
     return f"{stage}, from {parent.variant}" if parent else stage
 
 
-def _losses_panel(title: str, lines: list[Line]) -> Panel:
+def _losses_panel(title: str, trainings: Sequence[_Training]) -> Panel:
+    settings = list(dict.fromkeys(_setting(training.record) for training in trainings))
+    lines = [
+        Line(training.record.variant, training.losses, series=settings.index(_setting(training.record)))
+        for training in trainings
+    ]
     ends = [f"{line.name}: {line.points[0][1]:.3g} to {line.points[-1][1]:.3g}" for line in lines]
     text = f"Training loss against epochs. From first to last epoch, {'; '.join(ends)}."
     svg = line_chart(lines, title=f"{title}. {text}", x="epoch", y="training loss")
-    return Panel(title, svg, tuple(line.name for line in lines), text)
+    return Panel(title, svg, tuple(_legend(settings, lines)), text)
+
+
+def _legend(settings: Sequence[_Setting], lines: Sequence[Line]) -> Iterator[str]:
+    """Name each colour: by its line, or by what its lines have in common."""
+    for series, name in enumerate(_names(settings)):
+        alike = [line.name for line in lines if line.series == series]
+        yield alike[0] if len(alike) == 1 else f"{name}, {len(alike)} trainings"
 
 
 def _sweep_panel(
@@ -96,14 +115,15 @@ def _sweep_panel(
     settings: dict[_Setting, list[CandidateRecord]] = defaultdict(list)
     for record in family:
         settings[_setting(record)].append(record)
-    lines = [_sweep_line(name, settings[key]) for key, name in zip(settings, _names(list(settings)), strict=True)]
+    names = _names(list(settings))
+    lines = [_sweep_line(names[series], series, members) for series, members in enumerate(settings.values())]
     level = [Level("reference", 100 * reference.quality.value)] if reference and reference.quality else []
     seeds = max(len({_seed(record) for record in members}) for members in settings.values())
     spread = f", mean and range of up to {seeds} seeds" if seeds > 1 else ""
     title = _title(stage, parent)
     text = f"{metric} on val against epochs of training{spread}."
     svg = line_chart(lines, title=f"{title}. {text}", x="epochs", y=f"{metric}, %", levels=level)
-    return Panel(title, svg, tuple(line.name for line in lines), text)
+    return Panel(title, svg, tuple(names), text)
 
 
 def _setting(record: CandidateRecord) -> _Setting:
@@ -129,7 +149,7 @@ def _differing(setting: _Setting, settings: Sequence[_Setting]) -> Iterator[str]
             yield f"{key} {value}"
 
 
-def _sweep_line(name: str, members: Sequence[CandidateRecord]) -> Line:
+def _sweep_line(name: str, series: int, members: Sequence[CandidateRecord]) -> Line:
     values: dict[int, list[float]] = defaultdict(list)
     for record in members:
         assert record.quality
@@ -140,4 +160,5 @@ def _sweep_line(name: str, members: Sequence[CandidateRecord]) -> Line:
         name,
         tuple((epochs, sum(found) / len(found)) for epochs, found in ordered),
         tuple((epochs, min(found), max(found)) for epochs, found in ordered) if spread else (),
+        series,
     )

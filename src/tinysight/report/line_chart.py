@@ -11,18 +11,23 @@ from tinysight.report.scale import Scale
 __all__ = ["COLOURS", "Level", "Line", "line_chart"]
 
 WIDTH, HEIGHT = 440, 250
-LEFT, RIGHT, TOP, BOTTOM = 42, 430, 32, 206
+LEFT, RIGHT, TOP, BOTTOM = 48, 430, 32, 206
 COLOURS = 6
-"""How many colours ``style.css`` has for lines; further lines begin anew."""
+"""How many colours ``style.css`` has for series; further ones begin anew."""
+MOST_DOTS = 12
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line: its points (x, y), and for each, where it is known, the spread (x, low, high) around it."""
+    """One line: its points (x, y), and for each, where it is known, the spread (x, low, high) around it.
+
+    Lines of one ``series`` (from 0) share a colour.
+    """
 
     name: str
     points: tuple[tuple[float, float], ...]
     band: tuple[tuple[float, float, float], ...] = ()
+    series: int = 0
 
 
 @dataclass(frozen=True)
@@ -36,16 +41,19 @@ class Level:
 def line_chart(lines: Sequence[Line], *, title: str, x: str, y: str, levels: Sequence[Level] = ()) -> str:
     """Return an ``<svg>``, coloured by the page's style; ``x`` and ``y`` title the axes.
 
-    Single points are drawn as dots, and so is every point where lines are short enough to count them.
+    The points of a few short lines are dots, to be counted; many lines are drawn thin.
     """
     across = Scale.covering([px for line in lines for px, _ in line.points], LEFT, RIGHT, margin=10, span=1)
     up = Scale.covering(list(_values(lines, levels)), BOTTOM, TOP, margin=8, span=1e-3)
     parts = [*_axes(across, up, x, y), *_levels(levels, up)]
-    for number, line in enumerate(lines):
-        drawn = "".join(_line(line, across, up))
-        parts.append(f'<g class="series-{number % COLOURS + 1}"><title>{html.escape(line.name)}</title>{drawn}</g>')
-    label = html.escape(title)
-    return f'<svg class="lines" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+    many = len(lines) > COLOURS
+    for line in lines:
+        drawn = "".join(_line(line, across, up, dots=not many and len(line.points) <= MOST_DOTS))
+        parts.append(
+            f'<g class="series-{line.series % COLOURS + 1}"><title>{html.escape(line.name)}</title>{drawn}</g>'
+        )
+    start = f'<svg class="lines{" many" if many else ""}" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
+    return f'{start} aria-label="{html.escape(title)}">{"".join(parts)}</svg>'
 
 
 def _values(lines: Sequence[Line], levels: Sequence[Level]) -> Iterator[float]:
@@ -72,15 +80,15 @@ def _levels(levels: Sequence[Level], up: Scale) -> Iterator[str]:
         at = up(level.value)
         yield f'<path class="level" d="M{LEFT} {at:.1f}H{RIGHT}"/>'
         name = html.escape(level.name)
-        yield f'<text class="level" x="{RIGHT}" y="{at - 5:.1f}" text-anchor="end">{name}</text>'
+        yield f'<text class="level" x="{LEFT + 4}" y="{at - 5:.1f}">{name}</text>'
 
 
-def _line(line: Line, across: Scale, up: Scale) -> Iterator[str]:
+def _line(line: Line, across: Scale, up: Scale, *, dots: bool) -> Iterator[str]:
     if line.band:
         edge = [f"{across(x):.1f} {up(high):.1f}" for x, _, high in line.band]
         edge += [f"{across(x):.1f} {up(low):.1f}" for x, low, _ in reversed(line.band)]
         yield f'<path class="band" d="M{"L".join(edge)}Z"/>'
     places = [(across(x), up(y)) for x, y in line.points]
     yield f'<path class="line" d="M{"L".join(f"{x:.1f} {y:.1f}" for x, y in places)}"/>'
-    if len(places) <= 12:
+    if dots or len(places) == 1:
         yield "".join(f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="2.6"/>' for x, y in places)
