@@ -108,6 +108,50 @@ def test_the_demos_recipe_is_good():
     assert load_recipe(Path(tinysight.__file__).parent / "demo.yaml").name == "demo"
 
 
+SWEEP = "stages: [{variants: [{sweep: {finetune: {epochs: [2, 4], seed: [0, 1], batch_size: 4}}}]}]"
+
+
+def test_a_sweep_is_one_variant_for_every_combination(write):
+    (stage,) = load_recipe(write(f"{FACADES}{SWEEP}")).stages
+    assert [(v.epochs, v.seed, v.batch_size) for v in stage.variants] == [(2, 0, 4), (2, 1, 4), (4, 0, 4), (4, 1, 4)]
+
+
+def test_a_list_inside_a_sweep_is_one_value(write):
+    (stage,) = load_recipe(write(f"{FACADES}stages: [sweep: {{bins: {{keep: [[1], [1, 6]]}}}}]")).stages
+    assert [variant.keep for variant in stage.variants] == [(1,), (1, 6)]
+
+
+def test_a_plan_with_sweep_and_shortlist_reads_back(write):
+    recipe = load_recipe(
+        write(f"{FACADES}stages: [{{variants: [{{sweep: {{finetune: {{epochs: [2, 3]}}}}}}], shortlist: 5}}]")
+    )
+    problems: list[str] = []
+    assert parse_stages([stage.plan() for stage in recipe.stages], problems) == recipe.stages
+    assert not problems
+
+
+def test_a_methods_path_is_relative_to_the_recipe(write, tmp_path):
+    (stage,) = load_recipe(write(f"{FACADES}stages: [distil: {{unlabeled: more}}]")).stages
+    assert stage.variants[0].unlabeled == tmp_path / "more"
+
+
+@pytest.mark.parametrize(
+    ("stages", "problem"),
+    [
+        ("[{variants: [trim], shortlist: 0}]", "stages.0.shortlist: must be a whole number from 1 on (got 0)"),
+        ("[sweep: {finetun: {epochs: [1, 2]}}]", "stages.0: unknown method 'finetun': did you mean 'finetune'"),
+        ("[sweep: {finetune: {epoch: [1, 2]}}]", "stages.0.finetune.epoch: unknown key, did you mean 'epochs'"),
+        ("[sweep: [1, 2]]", "stages.0: write a method's name"),
+        ("[sweep: trim]", "stages.0: write a method's name"),
+    ],
+)
+def test_what_is_wrong_in_a_sweep_or_shortlist_is_said_once(write, stages, problem):
+    with pytest.raises(UserError) as error:
+        load_recipe(write(f"{FACADES}stages: {stages}"))
+    assert str(error.value).startswith("1 problem")
+    assert problem in str(error.value)
+
+
 # Overrides
 
 
@@ -167,7 +211,7 @@ def test_a_bad_override(problems, override, said):
         ("model: {encodr: resnet18}", "model.encodr: unknown key, did you mean 'encoder'?"),
         ("input: {hight: 64}", "input.hight: unknown key, did you mean 'height'?"),
         ("engine: {thread: 2}", "engine.thread: unknown key, did you mean 'threads'?"),
-        ("train: {zzz: 3}", "train.zzz: unknown key, valid are augment, batch_size, epochs"),
+        ("train: {zzz: 3}", "train.zzz: unknown key, valid are augment, batch_size, cool_down, epochs"),
         ("train: {epochs: many}", "train.epochs: input should be a valid integer"),
         ("train: {epochs: 0}", "train.epochs: input should be greater than or equal to 1 (got 0)"),
         ("train: 5", "train: "),

@@ -21,6 +21,7 @@ from tinysight.errors import UserError
 from tinysight.progress import Progress
 from tinysight.recipe import Recipe
 from tinysight.reduction.network import WEIGHTS, Network, load_network
+from tinysight.reduction.step import PrecisionReduction
 from tinysight.reduction.verify import run
 from tinysight.search.goal import Goal
 from tinysight.search.walk import Stage
@@ -59,6 +60,17 @@ class Job:
     engine: EngineSettings
     seed: int
     device: str
+
+    @property
+    def shortlists(self) -> bool:
+        """Whether networks are chosen before they are trained."""
+        return any(variant.changes == "architecture" for stage in self.stages for variant in stage.variants)
+
+    @property
+    def faster_precisions(self) -> list[PrecisionReduction]:
+        """The precisions the stages try that an engine may execute faster, not only store."""
+        variants = [variant for stage in self.stages for variant in stage.variants]
+        return [v for v in variants if isinstance(v, PrecisionReduction) and not v.storage_only]
 
 
 def job_from_recipe(recipe: Recipe) -> Job:

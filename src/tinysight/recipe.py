@@ -6,8 +6,9 @@ import os
 import re
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, Field, InstanceOf, ValidationError
 
@@ -22,13 +23,14 @@ from tinysight.models.settings import ModelSettings
 from tinysight.reduction.step import Kind, Reduction
 from tinysight.reduction.table import METHODS
 from tinysight.search.goal import Goal
-from tinysight.search.walk import Stage
+from tinysight.search.walk import SHORTLIST, Stage
 from tinysight.tasks import TASKS
 from tinysight.training.settings import Training
 
 __all__ = ["Recipe", "load_recipe", "parse_stages", "recipe_of_run"]
 
 LONGEST_NAME = 60
+STAGE_KEYS = {"name", "variants", "shortlist"}
 
 
 class Recipe(Config):
@@ -87,10 +89,12 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     return recipe
 
 
-def parse_stages(content: Any, problems: list[str]) -> tuple[Stage, ...]:
+def parse_stages(content: Any, problems: list[str], base: Path = Path()) -> tuple[Stage, ...]:
     """Turn a recipe's ``stages`` into stages; what is wrong is appended to ``problems``.
 
-    A stage is a method's name, ``method: {settings}``, or ``name: …`` with ``variants``, a list of the former.
+    A stage is a method's name, ``method: {settings}``, or ``name: …`` with ``variants``, a list of the former, and
+    perhaps a ``shortlist``. ``sweep: {method: {settings}}`` stands for one variant for every combination of the values
+    listed. Relative paths are relative to ``base``.
     """
     if not isinstance(content, list):
         problems.append("stages: must be a list, such as [trim, int8]")
@@ -99,19 +103,28 @@ def parse_stages(content: Any, problems: list[str]) -> tuple[Stage, ...]:
     for number, entry in enumerate(content):
         where = f"stages.{number}"
         if isinstance(entry, dict) and "variants" in entry:
-            strangers = sorted(_brief(key) for key in entry.keys() - {"name", "variants"})
-            problems += [_unknown_key(f"{where}.{key}", key, ["name", "variants"]) for key in strangers]
+            strangers = sorted(_brief(key) for key in entry.keys() - STAGE_KEYS)
+            problems += [_unknown_key(f"{where}.{key}", key, sorted(STAGE_KEYS)) for key in strangers]
             listed = entry["variants"] if isinstance(entry["variants"], list) else [entry["variants"]]
-            variants = [_variant(item, f"{where}.variants.{i}", problems) for i, item in enumerate(listed)]
+            places = [(item, f"{where}.variants.{i}") for i, item in enumerate(listed)]
+            variants = [variant for item, place in places for variant in _variants(item, place, base, problems)]
             if not listed:
                 problems.append(f"{where}.variants: is empty, name at least one method, or take the stage out")
-            name = _brief(entry.get("name", where))
+            name, shortlist = _brief(entry.get("name", where)), _shortlist(entry, where, problems)
         else:
-            variants = [_variant(entry, where, problems)]
-            name = variants[0].name if variants[0] else where
-        stages.append(Stage(name, tuple(variant for variant in variants if variant is not None)))
+            variants = _variants(entry, where, base, problems)
+            name, shortlist = variants[0].name if variants else where, SHORTLIST
+        stages.append(Stage(name, tuple(variants), shortlist))
     problems += _illegal_orders(stages)
     return tuple(stages)
+
+
+def _shortlist(entry: Mapping[str, Any], where: str, problems: list[str]) -> int:
+    count = entry.get("shortlist", SHORTLIST)
+    if isinstance(count, int) and not isinstance(count, bool) and count >= 1:
+        return count
+    problems.append(f"{where}.shortlist: must be a whole number from 1 on (got {_shown(count)})")
+    return SHORTLIST
 
 
 def _parse(content: dict[str, Any], base: Path, problems: list[str]) -> Recipe | None:
@@ -121,7 +134,7 @@ def _parse(content: dict[str, Any], base: Path, problems: list[str]) -> Recipe |
     data = content.pop("data", None)
     values["data"] = _reader(data, base, problems)
     if "stages" in content:
-        values["stages"] = parse_stages(content.pop("stages"), problems)
+        values["stages"] = parse_stages(content.pop("stages"), problems, base)
     if isinstance(content.get("model"), dict) and content["model"].get("checkpoint"):
         content["model"] = content["model"] | {
             "checkpoint": _path(content["model"]["checkpoint"], base, "model.checkpoint", problems)
@@ -174,7 +187,25 @@ def _path(value: Any, base: Path, where: str, problems: list[str]) -> Any:
     return (base / expanded).absolute()
 
 
-def _variant(entry: Any, where: str, problems: list[str]) -> Reduction | None:
+def _variants(entry: Any, where: str, base: Path, problems: list[str]) -> list[Reduction]:
+    """Return the variant that ``entry`` describes, or those of its sweep; none where something is wrong."""
+    entries = _swept(entry["sweep"]) if isinstance(entry, dict) and list(entry) == ["sweep"] else [entry]
+    before = len(problems)
+    variants = [_variant(one, where, base, problems) for one in entries]
+    problems[before:] = dict.fromkeys(problems[before:])  # what is wrong with a whole sweep is said once
+    return [variant for variant in variants if variant is not None]
+
+
+def _swept(sweep: Any) -> list[Any]:
+    """Return one entry for every combination of the values that ``{method: {setting: [values]}}`` lists."""
+    if not isinstance(sweep, dict) or len(sweep) != 1 or not isinstance(next(iter(sweep.values())), dict):
+        return [[sweep]]  # which no method is: the message is the usual one
+    (name, settings) = next(iter(sweep.items()))
+    ranges = [value if isinstance(value, list) else [value] for value in settings.values()]
+    return [{name: dict(zip(settings, values, strict=True))} for values in product(*ranges)]
+
+
+def _variant(entry: Any, where: str, base: Path, problems: list[str]) -> Reduction | None:
     if isinstance(entry, str):
         entry = {entry: {}}
     if not isinstance(entry, dict) or len(entry) != 1:
@@ -187,8 +218,18 @@ def _variant(entry: Any, where: str, problems: list[str]) -> Reduction | None:
         problems.append(f"{where}: {unknown_name('method', _brief(name), METHODS)}")
         return None
     settings = {} if settings is None else settings
+    if isinstance(settings, dict):
+        paths = _path_settings(METHODS[name]) & settings.keys()
+        settings = settings | {key: _path(settings[key], base, f"{where}.{name}.{key}", problems) for key in paths}
     built: Reduction | None = _checked(METHODS[name], settings, f"{where}.{name}", problems)
     return built
+
+
+def _path_settings(method: type[Reduction]) -> set[str]:
+    """Return the settings of a method that name files."""
+    return {
+        key for key, field in method.model_fields.items() if Path in (field.annotation, *get_args(field.annotation))
+    }
 
 
 def _illegal_orders(stages: Sequence[Stage]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import zipfile
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from tinysight.measure.compute import count_macs
 from tinysight.measure.latency import time_calls
 from tinysight.measure.process import MeasuringProcess
 from tinysight.measure.quality import PER_IMAGE, PerImage
-from tinysight.measure.records import Quality, Speedup
+from tinysight.measure.records import Prospect, Quality, Speedup
 from tinysight.models.liveness import parameter_counts
 from tinysight.progress import Progress
 from tinysight.reduction.artifact import make_artifact
@@ -34,8 +35,9 @@ from tinysight.reduction.step import Context, NotApplicable, Reduction
 from tinysight.runs.folder import RunFolder
 from tinysight.runs.records import CandidateRecord, Drop
 from tinysight.search.floor import compare, judge
-from tinysight.search.walk import Stage
+from tinysight.search.walk import Stage, is_untrained
 from tinysight.training.loop import choose_device
+from tinysight.training.teachers import EagerTeacher, EngineTeacher, Teacher
 
 __all__ = ["EAGER", "Workshop"]
 
@@ -98,17 +100,22 @@ class Workshop:
         self._folder.keep(record)
         return record
 
-    def attempt(self, parent: CandidateRecord, stage: Stage, variant: Reduction, late: str | None) -> CandidateRecord:
-        """Make, measure and judge one variant of ``parent``, or find it among what is finished."""
+    def attempt(
+        self, parent: CandidateRecord, stage: Stage, variant: Reduction, refusal: str | None
+    ) -> CandidateRecord:
+        """Make, measure and judge one variant of ``parent``, or find it among what is finished.
+
+        ``refusal`` is why it is not to be made, if it is not finished yet.
+        """
         self._count += 1
         record = self._blank(parent, stage, variant)
         found = self._finished(record.id)
-        if found and (found.drop or found.verdict == "skipped"):
+        if found and (found.bytes or found.verdict == "skipped"):
             # Judged again: the goal may have changed since.
-            record = self._judged(found) if found.drop else found
+            record = self._judged(found) if found.bytes else found
             self._folder.show(record)
-        elif late:
-            record = record.with_(verdict="not_run", why=late)
+        elif refusal:
+            record = record.with_(verdict="not_run", why=refusal)
             self._folder.show(record)
         else:
             record = self._made(parent, variant, record)
@@ -172,16 +179,38 @@ class Workshop:
             raise NotApplicable(reason)
         source = self.network(parent.id)
         torch.manual_seed(self._job.seed)
-        network = variant.reduce(source, self._context(parent, record))
+        context = self._context(parent, record)
+        network = variant.reduce(source, context)
         float_export = self._folder.artifact(parent.id) / MODEL_ONNX if variant.changes == "precision" else None
         artifact = self._folder.artifact(record.id)
         make_artifact(network, self._job.task, artifact, float_export)
         measured = self._bench.measure(artifact, "val", artifact / PER_IMAGE, self.timers())
         fields = self._fields(record.id, network, measured, measured.speedups[self.reference_id])
-        return self._judged(record.with_(**fields))
+        same_times = variant.changes == "weights" and parent.prospect
+        prospect = parent.prospect if same_times else self._prospect(network, artifact, context)
+        return self._judged(record.with_(**fields, prospect=prospect))
+
+    def _prospect(self, network: Network, artifact: Path, context: Context) -> Prospect | None:
+        """Time a network in the precision it may ship in, where untrained ones are to be chosen among by that."""
+        if not self._job.shortlists or any(step.kind == "precision" for step in network.steps):
+            return None
+        context = replace(context, float_export=lambda _network: artifact / MODEL_ONNX)
+        for precision in self._job.faster_precisions:
+            try:
+                quantized = precision.reduce(network, context)
+            except NotApplicable:
+                continue
+            folder = context.folder / "prospect"
+            make_artifact(quantized, self._job.task, folder, artifact / MODEL_ONNX)
+            ratios, size = self._bench.compare(folder, self.timers())
+            return Prospect(precision=precision.name, speedup=ratios[self.reference_id], bytes=size.total)
+        return None
 
     def _judged(self, record: CandidateRecord) -> CandidateRecord:
-        """Compare with the reference on the same images, and decide."""
+        """Compare with the reference on the same images, and decide; of an untrained network nothing can be said."""
+        if is_untrained(record.steps):
+            why = "untrained: listed by its time and size, its quality would be that of random weights"
+            return record.with_(quality=None, drop=None, verdict="not_run", why=why)
         goal = self._job.goal
         reference, candidate = self.per_image(self.reference_id), self.per_image(record.id)
         drop = compare(self._job.task, reference, candidate, goal.max_drop)
@@ -197,6 +226,8 @@ class Workshop:
             "data": self._job.data_digest,
             "seed": self._job.seed,
         }
+        if variant.outside:
+            made_from["outside"] = variant.outside
         return CandidateRecord(
             id=digest_of(made_from),
             parent=parent.id,
@@ -233,15 +264,28 @@ class Workshop:
             task=job.task,
             train=job.train,
             teacher=self._reference_network,
+            ask_teacher=self._ask_teacher,
+            parent=parent.id,
             device=choose_device(job.device),
             seed=job.seed,
             threads=job.engine.threads,
             augment=job.augment,
             folder=self._folder.scratch(record.id),
+            shared=lambda key: self._folder.scratch(digest_of([self.reference_id, key])),
             float_export=lambda _network: self._folder.artifact(parent.id) / MODEL_ONNX,
             refuse_execution=engine.refuse,
             progress=self._progress,
         )
+
+    def _ask_teacher(self) -> Teacher:
+        """Return the reference as a teacher: compiled where training runs on the processor, else beside it."""
+        device = choose_device(self._job.device)
+        if device != "cpu":
+            return EagerTeacher(self._reference_network.copy().scores, device)
+        engine = ENGINES[self._job.engine.name]
+        execute = "f32" if engine.refuse("bf16") else "bf16"
+        artifact = self._folder.artifact(self.reference_id)
+        return EngineTeacher(engine.compile(artifact, threads=self._job.engine.threads, execute=execute))
 
     @cached_property
     def _reference_network(self) -> Network:

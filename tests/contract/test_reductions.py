@@ -21,6 +21,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from tinysight.config import digest_of
 from tinysight.data import InputPolicy
 from tinysight.data.live import live_samples
 from tinysight.engines import ENGINES
@@ -34,6 +35,7 @@ from tinysight.reduction.step import Context, NotApplicable, Reduction, Step
 from tinysight.reduction.table import METHODS
 from tinysight.reduction.verify import run
 from tinysight.tasks import Segmentation
+from tinysight.training.teachers import EagerTeacher
 
 # NNCF's own: it advises against few images, and uses what torch has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -42,6 +44,8 @@ HERE = Path(__file__).parent
 TASK = Segmentation(("background", "sign"))
 SETTINGS: dict[str, dict[str, Any]] = {
     "trim": {},
+    "encoder": {"to": "test_resnet", "decoder": "linknet", "args": {"encoder_depth": 2}},
+    "decoder": {"width": 0.5},
     "narrow": {"layer": "second", "keep": 0.5},
     "stem": {"stride": 4},
     "activations": {"to": "relu"},
@@ -49,6 +53,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "resize": {"height": 16, "width": 32},
     "recalibrate": {"images": 8, "batch_size": 4},
     "finetune": {"epochs": 1, "batch_size": 4},
+    "distil": {"epochs": 1, "batch_size": 4},
     "bf16": {},
     "fp16": {},
     "int8": {"images": 4},
@@ -57,6 +62,13 @@ PAIRS = list(product(SETTINGS, repeat=2))
 LEGAL = [pair for pair in PAIRS if METHODS[pair[1]].refuse_after([METHODS[pair[0]].changes]) is None]
 ONCE = {"trim", "stem", "activations", "bins", "resize"}
 """Methods that have nothing to do a second time."""
+STUDENTS = {"encoder", "decoder"}
+"""Methods that make another network, of whose modules the other methods' settings know nothing."""
+CHAINS = [
+    (first, second)
+    for first, second in LEGAL
+    if not {first, second} & STUDENTS and (first != second or first not in ONCE)
+]
 
 Made = Callable[..., Network]
 
@@ -66,6 +78,18 @@ def network_of(name: str, **args: Any) -> Network:
     torch.manual_seed(0)
     spec = ModelSpec(builder=f"tiny_networks:{name}", args=args, output="out")
     network = Network(spec.build(trust=True).eval(), spec, InputPolicy(height=32, width=48))
+    return _with_statistics(network)
+
+
+def unet() -> Network:
+    """Build a network whose decoder the zoo knows."""
+    torch.manual_seed(0)
+    args = {"encoder": "test_resnet", "classes": 2, "encoder_depth": 2, "decoder_channels": [16, 16]}
+    spec = ModelSpec(builder="unet", args=args)
+    return _with_statistics(Network(spec.build().eval(), spec, InputPolicy(height=32, width=48)))
+
+
+def _with_statistics(network: Network) -> Network:
     for name, values in network.module.named_buffers():
         if "running" in name:
             values.uniform_(0.5, 2.0)
@@ -82,6 +106,13 @@ def _importable() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def base(_importable: None) -> Network:
     return network_of("TwoHeads", classes=2)
+
+
+@pytest.fixture(scope="module")
+def root_of(base: Network) -> Callable[[str], Network]:
+    """Return the network that a method is tried on."""
+    roots = {"decoder": unet()}
+    return lambda name: roots.get(name, base)
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +136,11 @@ def context(base: Network, float_export, tmp_path_factory: pytest.TempPathFactor
     masks = (pictures[..., 0] > 127).astype(np.uint8)
 
     def make(refuses: str | None = None) -> Context:
+        folder = tmp_path_factory.mktemp("state")
         return Context(
-            task=TASK, train=live_samples(list(zip(pictures, masks, strict=True)), "train"), teacher=base, device="cpu",
-            seed=0, threads=2, augment=False, folder=tmp_path_factory.mktemp("state"), float_export=float_export,
+            task=TASK, train=live_samples(list(zip(pictures, masks, strict=True)), "train"), teacher=base,
+            ask_teacher=lambda: EagerTeacher(base.copy().scores, "cpu"), parent="base", device="cpu", seed=0, threads=2,
+            augment=False, folder=folder, shared=lambda key: folder / digest_of(key), float_export=float_export,
             refuse_execution=lambda _precision: refuses, progress=Progress(quiet=True),
         )  # fmt: skip
 
@@ -115,13 +148,13 @@ def context(base: Network, float_export, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="module")
-def made(base: Network, context: Callable[..., Context]) -> Made:
-    """Reduce the base by the named methods in turn, each chain once."""
-    known: dict[tuple[str, ...], Network] = {(): base}
+def made(root_of: Callable[[str], Network], context: Callable[..., Context]) -> Made:
+    """Reduce the first method's root by the named methods in turn, each chain once."""
+    known: dict[tuple[str, ...], Network] = {}
 
     def make(*names: str) -> Network:
         if names not in known:
-            parent = make(*names[:-1])
+            parent = make(*names[:-1]) if len(names) > 1 else root_of(names[0])
             known[names] = METHODS[names[-1]](**SETTINGS[names[-1]]).reduce(parent.copy(), context())
         return known[names]
 
@@ -145,7 +178,7 @@ def saved(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Callable[...,
 @pytest.fixture(scope="module")
 def reloaded(made: Made, saved: Callable[..., Path]) -> dict[str, str]:
     """What one new process sees: a hash of the outputs of every checkpoint there is."""
-    chains = [(name,) for name in SETTINGS] + [pair for pair in LEGAL if pair[0] != pair[1] or pair[0] not in ONCE]
+    chains = [(name,) for name in SETTINGS] + CHAINS
     folders = [str(saved(*chain)) for chain in chains]
     environment = os.environ | {"PYTHONPATH": str(HERE)}
     done = subprocess.run(
@@ -185,22 +218,25 @@ def digest(network: Network) -> str:
 class Contract:
     """``tolerance`` bounds the engines' difference from torch, as a share of the largest score.
 
-    ``unfit`` is a network of ``tiny_networks`` on which there is nothing to do, for ``reason``.
+    ``unfit`` is a network of ``tiny_networks`` on which there is nothing to do, for ``reason``, perhaps with other
+    settings.
     """
 
     name: ClassVar[str]
     unfit: ClassVar[str]
     reason: ClassVar[str]
+    unfit_settings: ClassVar[dict[str, Any]] = {}
     tolerance: ClassVar[float] = 1e-4
 
     @property
     def method(self) -> Reduction:
         return METHODS[self.name](**SETTINGS[self.name])
 
-    def test_the_given_network_is_unchanged(self, base: Network, context) -> None:
-        given = base.copy()
+    def test_the_given_network_is_unchanged(self, root_of, context) -> None:
+        root: Network = root_of(self.name)
+        given = root.copy()
         self.method.reduce(given, context())
-        before, after = base.module.state_dict(), given.module.state_dict()
+        before, after = root.module.state_dict(), given.module.state_dict()
         assert before.keys() == after.keys()
         assert all(torch.equal(before[key], after[key]) for key in before)
 
@@ -235,7 +271,7 @@ class Contract:
         assert np.abs(found - expected).max() <= self.tolerance * np.abs(expected).max()
 
     def test_where_there_is_nothing_to_do_it_says_so(self, context) -> None:
-        args = {"layer": "first", "keep": 0.5} if self.name == "narrow" else SETTINGS[self.name]
+        args = SETTINGS[self.name] | self.unfit_settings
         with pytest.raises(NotApplicable, match=self.reason):
             METHODS[self.name](**args).reduce(network_of(self.unfit), context(refuses="no such instructions"))
 
@@ -261,6 +297,16 @@ class TestTrim(Contract):
 
 class TestNarrow(Contract):
     name, unfit, reason = "narrow", "Residual", "also read outside"
+    unfit_settings: ClassVar[dict[str, Any]] = {"layer": "first"}
+
+
+class TestEncoder(Contract):
+    name, unfit, reason = "encoder", "Residual", "name the student's decoder"
+    unfit_settings: ClassVar[dict[str, Any]] = {"decoder": None}
+
+
+class TestDecoder(Contract):
+    name, unfit, reason = "decoder", "Residual", "not built by the zoo"
 
 
 class TestStem(Contract):
@@ -285,6 +331,10 @@ class TestRecalibrate(Contract):
 
 class TestFinetune(Contract):
     name, unfit, reason = "finetune", "Residual", "no weights to train"
+
+
+class TestDistil(Contract):
+    name, unfit, reason = "distil", "Residual", "no weights to train"
 
 
 class TestBf16(Contract):
@@ -319,7 +369,7 @@ def test_a_recipe_with_an_illegal_order_is_refused_with_the_reason(first: str, s
     assert problems == [f"stages.1: {second} changes {kinds[1]} and cannot follow a {kinds[0]} step: put it before"]
 
 
-@pytest.mark.parametrize(("first", "second"), [pair for pair in LEGAL if pair[0] != pair[1] or pair[0] not in ONCE])
+@pytest.mark.parametrize(("first", "second"), CHAINS)
 class TestLegalPairs:
     def test_both_steps_are_recorded(self, first: str, second: str, made: Made) -> None:
         assert [step.method for step in made(first, second).steps] == [first, second]

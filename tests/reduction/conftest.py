@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tinysight.config import digest_of
 from tinysight.data import InputPolicy
 from tinysight.data.live import live_samples
 from tinysight.progress import Progress
@@ -41,6 +42,7 @@ def make_context(tiny_task, tmp_path_factory: pytest.TempPathFactory) -> Callabl
     from tinysight.engines.export import export_onnx
     from tinysight.reduction.network import Network
     from tinysight.reduction.step import Context
+    from tinysight.training.teachers import EagerTeacher
 
     generator = np.random.default_rng(0)
     pictures = generator.integers(0, 256, (9, 32, 48, 3), dtype=np.uint8)
@@ -55,15 +57,19 @@ def make_context(tiny_task, tmp_path_factory: pytest.TempPathFactory) -> Callabl
         return exports[key]
 
     def make(teacher: Network, **changes: Any) -> Context:
+        shared = tmp_path_factory.mktemp("shared")
         settings: dict[str, Any] = {
             "task": tiny_task,
             "train": live_samples(list(zip(pictures, masks, strict=True)), "train"),
             "teacher": teacher,
+            "ask_teacher": lambda: EagerTeacher(teacher.copy().scores, "cpu"),
+            "parent": "parent",
             "device": "cpu",
             "seed": 0,
             "threads": 2,
             "augment": False,
             "folder": tmp_path_factory.mktemp("state"),
+            "shared": lambda key: shared / digest_of(key),
             "float_export": export,
             "refuse_execution": lambda _precision: "no BF16 instructions",
             "progress": Progress(quiet=True),

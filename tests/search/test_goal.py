@@ -2,6 +2,7 @@
 
 import pytest
 
+from tinysight.measure.records import Prospect
 from tinysight.search.goal import TIES, Goal, Limits
 
 
@@ -111,3 +112,15 @@ def test_a_goal_of_bytes_does_not_depend_on_times(make_record):
 def test_equal_files_are_told_apart_by_their_work(make_record):
     heavy, light = make_record("heavy", macs=2_000), make_record("light", macs=1_000, points=0.5)
     assert Goal(minimize="bytes").best_of([heavy, light]).id == "light"
+
+
+@pytest.mark.parametrize(("minimize", "outlook"), [("latency", 1 / 6), ("bytes", 700), ("macs", 1_000_000)])
+def test_the_outlook_is_the_cost_in_the_precision_that_may_ship(make_record, minimize, outlook):
+    record = make_record("a", ratio=2)
+    prospect = Prospect(precision="int8", speedup=record.speedup.model_copy(update={"ratio": 6.0}), bytes=700)
+    assert Goal(minimize=minimize).outlook(record.with_(prospect=prospect)) == pytest.approx(outlook)
+
+
+def test_without_a_prospect_the_outlook_is_the_cost(make_record):
+    record = make_record("a", ratio=2)
+    assert Goal().outlook(record) == Goal().cost(record)

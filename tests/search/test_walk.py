@@ -6,7 +6,7 @@ import pytest
 
 from tinysight.reduction.step import WeightsReduction
 from tinysight.search.goal import Goal, Limits
-from tinysight.search.walk import Stage, starts, walk
+from tinysight.search.walk import Stage, is_untrained, starts, walk
 
 
 class Cut(WeightsReduction):
@@ -145,4 +145,117 @@ def test_what_a_lossless_method_made_stands_in_for_its_parent(make_record):
     """Times that fell badly must not leave the dead weights in."""
     reference = make_record("r", verdict="reference", parent=None)
     trimmed = make_record("t", parent="r", ratio=0.8, steps=[{"kind": "structure", "method": "trim", "version": 1}])
-    assert [record.id for record in starts([reference, trimmed], Goal(), recoverable=False)] == ["t"]
+    assert [record.id for record in starts([reference, trimmed], Goal(), ahead=[])] == ["t"]
+
+
+SWAP = {"kind": "architecture", "method": "encoder", "version": 1}
+TAUGHT = {"kind": "weights", "method": "distil", "version": 1}
+TRIMMED = {"kind": "structure", "method": "trim", "version": 1}
+
+
+class Swap(Cut):
+    """Makes an untrained network that would be so many times faster than the reference."""
+
+    name: ClassVar[str] = "swap"
+
+
+class Teach(Cut):
+    name: ClassVar[str] = "teach"
+    recovers: ClassVar[bool] = True
+    trains: ClassVar[bool] = True
+
+
+@pytest.fixture
+def teach(make_record):
+    """Walk a stage of untrained networks and one that trains them; the networks in ``learn`` hold the floor then."""
+
+    def run(ratios, *, learn=(), shortlist=2, between=()):
+        def attempt(parent, stage, variant, refusal):
+            identity = f"{parent.id}/{variant.name}{variant.ratio:g}"
+            if refusal:
+                reasons[identity] = refusal
+                return make_record(identity, parent=parent.id, verdict="not_run", drop=None, speedup=None)
+            if isinstance(variant, Teach) and parent.id != "r":
+                p = 1.0 if parent.speedup.ratio in learn else 0.0
+                ratio = parent.speedup.ratio
+                return make_record(identity, parent=parent.id, ratio=ratio, points=9, p=p, steps=[SWAP, TAUGHT])
+            steps = [SWAP] if isinstance(variant, Swap) else parent.steps
+            drop = {} if not steps else {"drop": None, "quality": None}
+            return make_record(
+                identity, parent=parent.id, ratio=parent.speedup.ratio * variant.ratio, steps=steps, verdict="not_run",
+                **drop,
+            )  # fmt: skip
+
+        reasons: dict[str, str] = {}
+        stages = [
+            Stage("swap", tuple(Swap(ratio=ratio) for ratio in ratios)),
+            *between,
+            Stage("teach", (Teach(),), shortlist),
+        ]
+        records = walk(make_record("r", verdict="reference", parent=None), stages, Goal(), attempt)
+        return [record.id for record in records if "teach" in record.id and "swap" in record.id], reasons
+
+    return run
+
+
+def test_the_fastest_untrained_networks_are_trained(teach):
+    assert teach([2, 8, 4])[0] == ["r/swap8/teach1", "r/swap4/teach1"]
+
+
+def test_the_shortlist_bounds_how_many(teach):
+    assert teach([2, 8, 4], shortlist=1)[0] == ["r/swap8/teach1"]
+
+
+def test_what_cannot_win_any_more_is_not_trained(teach):
+    _, reasons = teach([2, 8, 4], learn=[8], shortlist=3)
+    assert list(reasons) == ["r/swap4/teach1", "r/swap2/teach1"]
+    assert "cannot win: r/swap8/teach1 holds the floor and is cheaper" in reasons["r/swap4/teach1"]
+
+
+def test_the_next_is_trained_where_the_fastest_did_not_learn_enough(teach):
+    trained, reasons = teach([2, 8, 4], learn=[4], shortlist=3)
+    assert [name for name in trained if name not in reasons] == ["r/swap8/teach1", "r/swap4/teach1"]
+
+
+def test_what_is_slower_than_the_reference_is_not_trained(teach):
+    assert list(teach([0.5])[1]) == ["r/swap0.5/teach1"]
+
+
+def test_an_untrained_network_may_be_changed_before_it_is_trained(teach):
+    trained, _ = teach([2], between=[Stage("cut", (Cut(ratio=3),))], shortlist=1)
+    assert trained == ["r/swap2/cut3/teach1"]
+
+
+def test_untrained_networks_are_left_where_nothing_trains_them(make_record):
+    untrained = make_record("s", parent="r", ratio=9, steps=[SWAP], drop=None, quality=None, verdict="not_run")
+    started = []
+
+    def attempt(parent, stage, variant, refusal):
+        started.append(parent.id)
+        return untrained if isinstance(variant, Swap) else make_record("x", parent=parent.id, ratio=0.5)
+
+    stages = [Stage("swap", (Swap(ratio=9),)), Stage("cut", (Cut(ratio=2),))]
+    walk(make_record("r", verdict="reference", parent=None), stages, Goal(), attempt)
+    assert started == ["r", "r"]
+
+
+def test_a_network_is_not_trained_from_random_weights_twice(teach):
+    trained, _ = teach([8], between=[Stage("teach", (Teach(ratio=1),), 2)], shortlist=2)
+    assert trained.count("r/swap8/teach1") == 1
+
+
+@pytest.mark.parametrize(
+    ("steps", "untrained"),
+    [
+        ([], False),
+        ([TRIMMED], False),
+        ([SWAP], True),
+        ([SWAP, TRIMMED], True),
+        ([SWAP, {"kind": "weights", "method": "recalibrate", "version": 1}], True),
+        ([SWAP, TAUGHT], False),
+        ([SWAP, TAUGHT, TRIMMED], False),
+        ([TAUGHT, SWAP], True),
+    ],
+)
+def test_a_network_is_untrained_until_it_is_taught(steps, untrained):
+    assert is_untrained(steps) == untrained

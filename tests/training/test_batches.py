@@ -49,38 +49,38 @@ def _batches(samples: Any, policy: InputPolicy = POLICY, augment: bool = False) 
 @pytest.mark.parametrize("mode", ["resize", "pad"])
 def test_images_are_normalised_as_in_deployment(mode: str):
     policy, samples = POLICY.model_copy(update={"mode": mode}), _stored(3)
-    images = torch.cat([images for images, _ in _batches(samples, policy).plain(2)])
+    images = torch.cat([batch.images for batch in _batches(samples, policy).plain(2)])
     expected = np.concatenate([policy.apply(sample.image) for sample in samples])
     torch.testing.assert_close(images, torch.from_numpy(expected), rtol=0, atol=1e-6)
 
 
 def test_targets_are_whole_numbers_at_the_networks_size():
-    _, targets = next(_batches(_stored(2)).plain(2))
+    targets = next(_batches(_stored(2)).plain(2)).targets
     assert (targets.dtype, targets.shape) == (torch.int64, (2, 16, 24))
 
 
 def test_padding_is_ignored():
     policy = InputPolicy(height=32, width=24, mode="pad")
-    _, targets = next(_batches(_stored(1), policy).plain(1))
+    targets = next(_batches(_stored(1), policy).plain(1)).targets
     assert (targets[:, 16:] == TASK.ignore_index).all()
 
 
 def test_plain_gives_every_sample_once_in_order():
     samples = _stored(5)
-    sizes = [len(images) for images, _ in _batches(samples).plain(2)]
+    sizes = [len(images) for images, *_ in _batches(samples).plain(2)]
     assert sizes == [2, 2, 1]
 
 
 def test_an_epoch_drops_a_last_part_batch():
-    assert [len(images) for images, _ in _batches(_stored(5)).epoch(2)] == [2, 2]
+    assert [len(images) for images, *_ in _batches(_stored(5)).epoch(2)] == [2, 2]
 
 
 def test_an_epoch_smaller_than_a_batch_is_one_batch():
-    assert [len(images) for images, _ in _batches(_stored(3)).epoch(8)] == [3]
+    assert [len(images) for images, *_ in _batches(_stored(3)).epoch(8)] == [3]
 
 
 def test_a_split_of_one_image_is_shown_twice():
-    images, _ = next(_batches(_stored(1)).epoch(8))
+    images, *_ = next(_batches(_stored(1)).epoch(8))
     assert torch.equal(images[0], images[1])
 
 
@@ -92,7 +92,7 @@ def test_count_is_the_number_of_batches(samples: int, size: int, count: int):
 
 def _epoch(batches: Batches, seed: int) -> torch.Tensor:
     torch.manual_seed(seed)
-    return torch.cat([images for images, _ in batches.epoch(2)])
+    return torch.cat([batch.images for batch in batches.epoch(2)])
 
 
 def test_equal_seeds_give_equal_epochs():
@@ -109,15 +109,36 @@ def test_augmentation_moves_image_and_mask_together():
     sample.image = np.repeat(sample.mask[..., None] * 255, 3, axis=2).astype(np.uint8)
     policy = InputPolicy(height=16, width=24, mean=(0.5,) * 3, std=(0.5,) * 3)
     torch.manual_seed(0)
-    images, targets = next(_batches([sample] * 4, policy, augment=True).epoch(4))
+    images, targets, _ = next(_batches([sample] * 4, policy, augment=True).epoch(4))
     # the crop is scaled, so pixels at the borders between classes are in between
     assert ((images[:, 0] > 0) == (targets == 1)).float().mean() > 0.8
+
+
+def test_a_view_is_the_same_whenever_it_is_asked_for():
+    batches = _batches(_stored(3), augment=True)
+    first = batches.views([(0, 0), (2, 1)])
+    again = batches.views([(2, 1), (0, 0)])
+    assert torch.equal(first.images, again.images.flip(0))
+    assert torch.equal(first.targets, again.targets.flip(0))
+
+
+def test_views_of_other_numbers_differ():
+    batches = _batches(_stored(3), augment=True)
+    assert not torch.equal(batches.views([(0, 0)]).images, batches.views([(0, 1)]).images)
+
+
+def test_views_leave_the_global_generator_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    _batches(_stored(3), augment=True).views([(0, 0)])
+    assert torch.equal(torch.rand(3), expected)
 
 
 def test_normalised_images_are_handed_on():
     image = np.random.default_rng(0).normal(size=(3, 16, 24)).astype(np.float32)
     policy = InputPolicy(height=16, width=24, mean=(0.0,) * 3, std=(1.0,) * 3, normalised_by="caller")
-    images, _ = next(_batches(live_samples([(image, np.zeros((16, 24), np.uint8))], "train"), policy).plain(1))
+    images, *_ = next(_batches(live_samples([(image, np.zeros((16, 24), np.uint8))], "train"), policy).plain(1))
     assert torch.equal(images[0], torch.from_numpy(image))
 
 

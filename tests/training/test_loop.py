@@ -16,7 +16,7 @@ from tinysight.data.live import live_samples
 from tinysight.errors import UserError
 from tinysight.progress import Progress
 from tinysight.tasks import Segmentation
-from tinysight.training.batches import Batches
+from tinysight.training.batches import Batch, Batches
 from tinysight.training.loop import choose_device, fit
 from tinysight.training.losses import Loss, task_loss
 from tinysight.training.settings import Training
@@ -46,11 +46,17 @@ def _fit(
     loss: Loss = CROSS_ENTROPY,
     seed: int = 0,
     network: nn.Module | None = None,
+    trunk: Path | None = None,
 ) -> nn.Module:
     network = network or _network()
     batches = Batches(_samples(), POLICY, TASK, augment=True)
-    fit(network, batches, loss, settings, device="cpu", seed=seed, folder=folder, progress=Progress(quiet=True))
+    quiet = Progress(quiet=True)
+    fit(network, batches, loss, settings, device="cpu", seed=seed, folder=folder, progress=quiet, trunk=trunk)
     return network
+
+
+def _constant(epochs: int, cool_down: int) -> Training:
+    return SETTINGS.model_copy(update={"epochs": epochs, "schedule": "constant", "cool_down": cool_down})
 
 
 def _equal(one: nn.Module, other: nn.Module) -> bool:
@@ -64,11 +70,11 @@ class _StopsAt:
     def __init__(self, call: int) -> None:
         self._left = call
 
-    def __call__(self, images: Tensor, scores: Tensor, targets: Tensor) -> Tensor:
+    def __call__(self, batch: Batch, scores: Tensor) -> Tensor:
         self._left -= 1
         if self._left == 0:
             raise KeyboardInterrupt
-        return CROSS_ENTROPY(images, scores, targets)
+        return CROSS_ENTROPY(batch, scores)
 
 
 @pytest.fixture(scope="module")
@@ -142,10 +148,10 @@ def test_a_network_with_nothing_to_train_is_refused(tmp_path):
 def test_an_exploded_loss_names_epoch_step_and_what_to_do(tmp_path, value: float):
     calls: list[int] = []
 
-    def loss(images: Tensor, scores: Tensor, targets: Tensor) -> Tensor:
+    def loss(batch: Batch, scores: Tensor) -> Tensor:
         calls.append(1)
         factor = value if len(calls) == STEPS + 2 else 1.0
-        return CROSS_ENTROPY(images, scores, targets) * factor
+        return CROSS_ENTROPY(batch, scores) * factor
 
     with pytest.raises(UserError, match=rf"loss is {value} at epoch 2, step 2: lower the learning_rate \(now 0.01\)"):
         _fit(tmp_path, loss=loss)
@@ -209,3 +215,33 @@ def test_weights_that_are_no_numbers_are_never_stored(tmp_path, monkeypatch: pyt
     with pytest.raises(UserError, match="diverged: a weight is infinite or not a number after epoch 1: lower the"):
         _fit(tmp_path, network=network)
     assert not (tmp_path / "training.pt").exists()
+
+
+@pytest.mark.parametrize("lengths", [(3, 5), (5, 3)])
+@pytest.mark.parametrize("cool_down", [0, 1])
+def test_trainings_on_one_trunk_end_as_each_would_alone(tmp_path, lengths: tuple[int, int], cool_down: int):
+    alone = {epochs: _fit(tmp_path / f"alone {epochs}", _constant(epochs, cool_down)) for epochs in lengths}
+    for epochs in lengths:
+        shared = _fit(tmp_path / str(epochs), _constant(epochs, cool_down), trunk=tmp_path / "trunk")
+        assert _equal(shared, alone[epochs])
+
+
+def test_a_trunk_is_not_trained_twice(tmp_path):
+    _fit(tmp_path / "3", _constant(3, 1), trunk=tmp_path / "trunk")
+    counted = _StopsAt(-1)
+    _fit(tmp_path / "5", _constant(5, 1), counted, trunk=tmp_path / "trunk")
+    assert -1 - counted._left == (5 - 2) * STEPS
+
+
+def test_a_trunk_beyond_the_branch_is_no_beginning(tmp_path):
+    _fit(tmp_path / "5", _constant(5, 1), trunk=tmp_path / "trunk")
+    counted = _StopsAt(-1)
+    _fit(tmp_path / "3", _constant(3, 1), counted, trunk=tmp_path / "trunk")
+    assert -1 - counted._left == 3 * STEPS
+
+
+def test_a_damaged_trunk_is_trained_again(tmp_path):
+    alone = _fit(tmp_path / "alone", _constant(5, 1))
+    _fit(tmp_path / "3", _constant(3, 1), trunk=tmp_path / "trunk")
+    (tmp_path / "trunk" / "2.pt").write_bytes(b"broken")
+    assert _equal(_fit(tmp_path / "5", _constant(5, 1), trunk=tmp_path / "trunk"), alone)

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tinysight.training.batches import Batch
 from tinysight.training.recalibration import batch_norms, recalibrate
 
 IMAGES = torch.randn(6, 2, 4, 5, generator=torch.Generator().manual_seed(0)) * 3 + 1
-BATCHES = [(IMAGES[:3], torch.empty(0)), (IMAGES[3:], torch.empty(0))]
+BATCHES = [Batch(IMAGES[:3], torch.empty(0)), Batch(IMAGES[3:], torch.empty(0))]
 
 
 def _recalibrated(network: nn.Module) -> nn.Module:
@@ -34,7 +35,7 @@ def test_the_variance_is_the_average_over_batches():
 
 def test_a_second_norm_sees_what_training_mode_makes_of_the_first():
     network = nn.Sequential(_norm(), nn.Conv2d(2, 2, 1), _norm())
-    expected = [network[1](nn.BatchNorm2d(2)(images)).mean((0, 2, 3)).detach() for images, _ in BATCHES]
+    expected = [network[1](nn.BatchNorm2d(2)(images)).mean((0, 2, 3)).detach() for images, *_ in BATCHES]
     torch.testing.assert_close(_recalibrated(network)[2].running_mean, sum(expected) / 2)
 
 

@@ -92,6 +92,13 @@ class Bench:
             ),
         )
 
+    def compare(self, artifact: Path, against: Mapping[str, Timer]) -> tuple[Mapping[str, Speedup], Bytes]:
+        """Time an artifact in turn with others, and weigh it, without scoring it."""
+        with self.start(artifact) as process:
+            times = interleave({**against, "": process.time}, rounds=ROUNDS, runs=RUNS)
+        ratios = {name: speedup(name, times[name], times[""]) for name in against}
+        return ratios, measure_bytes(artifact, ENGINES[self.engine])
+
     def score(self, process: MeasuringProcess, split: str, per_image: Path, bundle: Bundle) -> Quality:
         """Score ``split`` in a running process."""
         per_image.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tinysight.config import Config
 
-__all__ = ["Bytes", "Latency", "PrecisionRead", "Quality", "Speedup"]
+__all__ = ["Bytes", "Latency", "PrecisionRead", "Prospect", "Quality", "Speedup"]
 
 
 class Quality(Config):
@@ -55,3 +55,12 @@ class PrecisionRead(Config):
     stored: str
     executed: str
     integer_share: float
+
+
+class Prospect(Config):
+    """What a network's time and size would be in the ``precision`` it may ship in: no quality, weights do not
+    matter."""
+
+    precision: str
+    speedup: Speedup
+    bytes: int

@@ -13,7 +13,7 @@ from tinysight.errors import UserError, unknown_name
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["ZOO", "ZooRow", "build", "encoder_names"]
+__all__ = ["ZOO", "ZooRow", "build", "defaults_of", "encoder_names"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,17 @@ def encoder_names() -> tuple[list[str], list[str]]:
     import timm
 
     return list(smp.encoders.encoders), timm.list_models()
+
+
+def defaults_of(name: str) -> dict[str, Any] | None:
+    """Return the library's own arguments of row ``name`` with their defaults; None where there is no such row."""
+    if name not in ZOO:
+        return None
+    import segmentation_models_pytorch as smp
+
+    parameters = inspect.signature(getattr(smp, ZOO[name].library_class)).parameters
+    outside = {"encoder_name", "encoder_weights", "in_channels", "classes", "kwargs"}
+    return {key: value.default for key, value in parameters.items() if key not in outside}
 
 
 def build(name: str, args: dict[str, Any]) -> nn.Module:

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
-from tinysight.config import Config
+from tinysight.config import Config, digest_of
 from tinysight.data import InputPolicy
 from tinysight.errors import UserError
 from tinysight.files import read_json, write_atomically, write_json
@@ -83,6 +83,21 @@ class Network:
         """Return a network with ``step`` appended and, where given, a new module."""
         return replace(self, module=self.module if module is None else module, steps=(*self.steps, step))
 
+    def rebuilt(self, spec: ModelSpec, step: Step) -> Network:
+        """Return a fresh network of another specification, with random weights; of the steps, the input's live on."""
+        kept = tuple(step for step in self.steps if step.kind == "input")
+        origin = digest_of(self.spec.model_dump(mode="json"))
+        return Network(spec.build().eval(), spec.model_copy(update={"parent": origin}), self.origin, (*kept, step))
+
+    def inheriting(self, parent: Network) -> Network:
+        """Return a copy in which every tensor has the parent's values where its name and shape are the same."""
+        heir = self.copy()
+        own, given = heir.module.state_dict(), parent.module.state_dict()
+        heir.module.load_state_dict(
+            own | {name: tensor for name, tensor in given.items() if name in own and tensor.shape == own[name].shape}
+        )
+        return heir
+
     def save(self, folder: Path) -> None:
         """Write spec.json, steps.json and weights.safetensors into ``folder``; no file is ever half-written."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -115,7 +130,9 @@ def load_network(folder: Path | str, *, into: nn.Module | None = None, trust: bo
         folder = folder / CHECKPOINT
     stored = _read(folder / "spec.json", _Stored)
     steps = _read(folder / "steps.json", tuple[Step, ...])
-    module = copy.deepcopy(into) if into is not None else stored.spec.build(trust=trust)
+    # A student has a builder, whatever it was made from.
+    given = into if stored.spec.parent is None else None
+    module = stored.spec.build(trust=trust) if given is None else copy.deepcopy(given)
     for step in steps:
         method = METHODS.get(step.method)
         if method is None or step.version > method.version:

@@ -20,9 +20,12 @@ from tinysight.tasks import Task
 if TYPE_CHECKING:
     from torch import nn
 
+    from tinysight.models.spec import ModelSpec
     from tinysight.reduction.network import Network
+    from tinysight.training.teachers import Teacher
 
 __all__ = [
+    "ArchitectureReduction",
     "Context",
     "InputReduction",
     "Kind",
@@ -34,16 +37,17 @@ __all__ = [
     "WeightsReduction",
 ]
 
-Kind = Literal["input", "structure", "weights", "precision"]
-"""What a step changes: the input policy, the modules, the values of the weights, or the number formats in the file."""
+Kind = Literal["input", "architecture", "structure", "weights", "precision"]
+"""What a step changes: the input policy, the whole network, its modules, the values of the weights, or the number
+formats in the file."""
 
 
 class Step(Config):
     """One recorded change to a network.
 
-    ``input`` and ``structure`` steps replay from ``record`` alone: no data, no randomness. A ``weights`` step says how
-    the stored weights came to be. A ``precision`` step holds the precision record that the writer puts into a float
-    export.
+    ``input`` and ``structure`` steps replay from ``record`` alone: no data, no randomness. An ``architecture`` step
+    says what the network's specification was made from. A ``weights`` step says how the stored weights came to be. A
+    ``precision`` step holds the precision record that the writer puts into a float export.
     """
 
     kind: Kind
@@ -60,18 +64,23 @@ class NotApplicable(Exception):  # noqa: N818 - not an error: the reason a candi
 class Context:
     """What a reduction may use besides the network: never validation or test data.
 
-    ``teacher`` is the reference. ``folder`` keeps the state of long work between interruptions. ``float_export`` gives
-    the clean float ONNX file of a network, exported once and cached.
+    ``teacher`` is the reference, and ``ask_teacher`` makes what gives its scores fastest here. ``parent`` identifies
+    the network that is reduced. ``folder`` keeps the state of long work between interruptions; ``shared`` gives the
+    folder of what candidates have in common, by a JSON-like key. ``float_export`` gives the clean float ONNX file of a
+    network, exported once and cached.
     """
 
     task: Task
     train: Sequence[Sample]
     teacher: Network
+    ask_teacher: Callable[[], Teacher]
+    parent: str
     device: str
     seed: int
     threads: int
     augment: bool
     folder: Path
+    shared: Callable[[Any], Path]
     float_export: Callable[[Network], Path]
     refuse_execution: Callable[[str], str | None]
     progress: Progress
@@ -81,7 +90,8 @@ class Reduction(Config, ABC):
     """A method that makes steps. Its fields are its configuration, and with ``version`` part of a candidate's identity.
 
     ``follows`` and ``precedes`` name the kinds of steps that may stand before and after it; the two must agree between
-    methods (a test holds it). ``lossless`` methods promise equal outputs; ``recovers`` methods can raise quality again.
+    methods (a test holds it). ``lossless`` methods promise equal outputs; ``recovers`` methods can raise quality again,
+    and those that ``train`` can do so from random weights.
     """
 
     name: ClassVar[str]
@@ -91,6 +101,7 @@ class Reduction(Config, ABC):
     precedes: ClassVar[frozenset[Kind]]
     lossless: ClassVar[bool] = False
     recovers: ClassVar[bool] = False
+    trains: ClassVar[bool] = False
 
     @abstractmethod
     def reduce(self, network: Network, context: Context) -> Network:
@@ -107,6 +118,11 @@ class Reduction(Config, ABC):
         settings = ", ".join(f"{key} {value}" for key, value in changed.items())
         return f"{self.name} ({settings})" if settings else self.name
 
+    @property
+    def outside(self) -> str:
+        """Identifies the content of files the settings name besides the recipe's data; part of the identity."""
+        return ""
+
     @classmethod
     def refuse_after(cls, kinds: Sequence[Kind]) -> str | None:
         """Say why this method cannot follow steps of these kinds; None where it can."""
@@ -120,7 +136,7 @@ class Reduction(Config, ABC):
         return Step(kind=self.changes, method=self.name, version=self.version, record=record)
 
 
-_FLOAT: frozenset[Kind] = frozenset({"input", "structure", "weights"})
+_FLOAT: frozenset[Kind] = frozenset({"input", "architecture", "structure", "weights"})
 _ANY: frozenset[Kind] = _FLOAT | {"precision"}
 
 
@@ -135,6 +151,36 @@ class InputReduction(Reduction):
     @abstractmethod
     def replay(policy: InputPolicy, record: dict[str, Any]) -> InputPolicy:
         """Apply a recorded step to a policy."""
+
+
+class ArchitectureReduction(Reduction):
+    """Makes a new network, a student: its specification replaces the old one, and its weights wait to be trained.
+
+    Of the steps before, only those of the input live on: the others changed modules that are gone. A method that
+    ``inherits`` keeps the weights whose names and shapes are the same.
+    """
+
+    changes: ClassVar[Kind] = "architecture"
+    follows: ClassVar[frozenset[Kind]] = _FLOAT
+    precedes: ClassVar[frozenset[Kind]] = _ANY
+    inherits: ClassVar[bool] = False
+
+    @abstractmethod
+    def design(self, spec: ModelSpec, classes: int) -> ModelSpec:
+        """Return the student's specification, for a task of so many classes.
+
+        Raises:
+            NotApplicable: the network's builder has nothing to change.
+            UserError: an argument is wrong.
+        """
+
+    def reduce(self, network: Network, context: Context) -> Network:
+        """Build the student; the record says what it was made from."""
+        spec = self.design(network.spec, len(context.task.classes))
+        if (spec.builder, spec.args) == (network.spec.builder, network.spec.args):
+            raise NotApplicable("the network is built like this already")
+        student = network.rebuilt(spec, self.step({"from": network.spec.model_dump(mode="json")}))
+        return student.inheriting(network) if self.inherits else student
 
 
 class StructureReduction(Reduction):
@@ -167,3 +213,5 @@ class PrecisionReduction(Reduction):
     changes: ClassVar[Kind] = "precision"
     follows: ClassVar[frozenset[Kind]] = _FLOAT
     precedes: ClassVar[frozenset[Kind]] = frozenset()
+    storage_only: ClassVar[bool] = False
+    """Whether engines convert the weights back before they multiply: smaller, never faster."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from tinysight.reduction.architecture.decoder import Decoder
+from tinysight.reduction.architecture.encoder import Encoder
+from tinysight.reduction.distillation.distil import Distil
 from tinysight.reduction.input.resize import Resize
 from tinysight.reduction.precision.bf16 import Bf16
 from tinysight.reduction.precision.fp16 import Fp16
@@ -19,5 +22,20 @@ __all__ = ["METHODS"]
 
 METHODS: dict[str, type[Reduction]] = {
     method.name: method
-    for method in (Trim, Narrow, Stem, Activations, Bins, Resize, Recalibrate, Finetune, Bf16, Fp16, Int8)
+    for method in (
+        Trim,
+        Encoder,
+        Decoder,
+        Narrow,
+        Stem,
+        Activations,
+        Bins,
+        Resize,
+        Recalibrate,
+        Finetune,
+        Distil,
+        Bf16,
+        Fp16,
+        Int8,
+    )
 }

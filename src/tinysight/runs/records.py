@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from tinysight.config import Config
-from tinysight.measure.records import Bytes, Latency, PrecisionRead, Quality, Speedup
+from tinysight.measure.records import Bytes, Latency, PrecisionRead, Prospect, Quality, Speedup
 
 __all__ = ["SCHEMA", "CandidateRecord", "Drop", "Verdict"]
 
@@ -30,9 +30,10 @@ class CandidateRecord(Config):
     """One candidate: where it comes from, what was measured on its exported file, and what became of it.
 
     ``steps`` names every recorded change from the reference on; ``speedup`` compares with the reference on the same
-    engine, ``speedup_eager`` with the reference in eager PyTorch, both interleaved. ``artifact`` is relative to the
-    run's folder. ``seconds`` is what making and measuring it took. Times are milliseconds, memory is MiB, sizes are
-    bytes.
+    engine, ``speedup_eager`` with the reference in eager PyTorch, both interleaved. ``prospect`` says how fast and
+    small it would be in the precision it may ship in, where networks are chosen before they are trained. ``artifact``
+    is relative to the run's folder. ``seconds`` is what making and measuring it took. Times are milliseconds, memory is
+    MiB, sizes are bytes.
     """
 
     schema_: int = SCHEMA
@@ -56,6 +57,7 @@ class CandidateRecord(Config):
     e2e_ms: Latency | None = None
     speedup: Speedup | None = None
     speedup_eager: Speedup | None = None
+    prospect: Prospect | None = None
     peak_rss_mb: float | None = None
     precision: PrecisionRead | None = None
     artifact: str | None = None

@@ -52,6 +52,13 @@ class Goal(Config):
             return _size(record)
         return float(record.macs) if record.macs is not None else float("inf")
 
+    def outlook(self, record: CandidateRecord) -> float:
+        """Return what ``record`` would cost in the precision it may ship in; its cost as it is where none was tried."""
+        if record.prospect is None or self.minimize == "macs":
+            return self.cost(record)
+        prospect = record.prospect
+        return 1.0 / prospect.speedup.ratio if self.minimize == "latency" else float(prospect.bytes)
+
     def best_of(self, records: Sequence[CandidateRecord]) -> CandidateRecord:
         """Return the cheapest record; among those too close to tell apart the smallest file, then the least work."""
         left = _closest(records, self.cost, TIES[self.minimize])

@@ -1,9 +1,10 @@
-"""The walk through the stages: every variant from the best so far, and from the best that may still be saved."""
+"""The walk through the stages: every variant from the best so far, from the best that may still be saved, and from the
+networks that promise most once they are trained."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,20 +13,30 @@ from tinysight.reduction.table import METHODS
 from tinysight.runs.records import CandidateRecord
 from tinysight.search.goal import Goal
 
-__all__ = ["Attempt", "Stage", "walk"]
+__all__ = ["SHORTLIST", "Attempt", "Stage", "is_untrained", "walk"]
+
+SHORTLIST = 2
+"""Untrained networks a stage starts from, where the recipe does not say how many."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A named step of a recipe with the variants it tries."""
+    """A named step of a recipe with the variants it tries, and how many untrained networks it starts from at most."""
 
     name: str
     variants: tuple[Reduction, ...]
+    shortlist: int = SHORTLIST
 
     def plan(self) -> dict[str, Any]:
         """Return the stage as it stands in a plan, and could stand in a recipe."""
         variants = [{variant.name: variant.model_dump(mode="json")} for variant in self.variants]
-        return {"name": self.name, "variants": variants}
+        shortlist = {} if self.shortlist == SHORTLIST else {"shortlist": self.shortlist}
+        return {"name": self.name, "variants": variants} | shortlist
+
+    @property
+    def trains(self) -> bool:
+        """Whether a network with random weights learns here."""
+        return any(variant.trains for variant in self.variants)
 
 
 Attempt = Callable[[CandidateRecord, Stage, Reduction, str | None], CandidateRecord]
@@ -42,32 +53,71 @@ def walk(
     """Try every stage in order and return every record, the reference first."""
     records = [reference]
     deadline = clock() + goal.minutes * 60 if goal.minutes else None
+    tried: set[str] = set()
     for number, stage in enumerate(stages):
-        recoverable = any(variant.recovers for later in stages[number:] for variant in later.variants)
-        for parent in starts(records, goal, recoverable):
+        ahead = stages[number:]
+        students = [record for record in _shortlist(records, goal, ahead) if record.id not in tried][: stage.shortlist]
+        for parent in [*starts(records, goal, ahead), *students]:
             for variant in stage.variants:
                 late = deadline is not None and clock() > deadline
                 reason = f"the {goal.minutes:g} minutes of the goal were over" if late else None
-                records.append(attempt(parent, stage, variant, reason))
+                hopeless = _hopeless(parent, records, goal) if variant.trains else None
+                records.append(attempt(parent, stage, variant, reason or hopeless))
+        if stage.trains:
+            tried |= {student.id for student in students}
     return records
 
 
-def starts(records: Sequence[CandidateRecord], goal: Goal, recoverable: bool) -> list[CandidateRecord]:
+def starts(records: Sequence[CandidateRecord], goal: Goal, ahead: Sequence[Stage]) -> list[CandidateRecord]:
     """Choose what the next stage starts from: the best so far, and a better one that dipped, if it may be recovered.
 
     The best so far is the cheapest candidate that holds the floor; absolute limits bind at the end of a chain only.
     While a recovering stage lies ahead, the cheapest candidate within ``goal.max_dip`` points is carried on beside it.
     """
     drops = {record.id: record.drop for record in records if record.drop is not None}
-    # What a lossless method made stands in for what it was made from, however their times happened to fall.
-    replaced = {record.parent for record in records if record.id in drops and _is_lossless(record)}
-    measured = [record for record in records if record.id in drops and record.id not in replaced]
+    measured = [record for record in _not_replaced(records) if record.id in drops]
     best = goal.best_of([record for record in measured if drops[record.id].p_within >= goal.confidence])
-    if not recoverable:
+    if not any(variant.recovers for stage in ahead for variant in stage.variants):
         return [best]
     dipped = [record for record in measured if drops[record.id].points <= goal.max_dip]
     promising = goal.best_of([best, *dipped])
     return [best] if promising.id == best.id else [best, promising]
+
+
+def is_untrained(steps: Sequence[Mapping[str, Any]]) -> bool:
+    """Say whether the recorded steps end with a network whose weights are still random."""
+    untrained = False
+    for step in steps:
+        if step["kind"] == "architecture":
+            untrained = True
+        elif METHODS[step["method"]].trains:
+            untrained = False
+    return untrained
+
+
+def _shortlist(records: Sequence[CandidateRecord], goal: Goal, ahead: Sequence[Stage]) -> list[CandidateRecord]:
+    """Return the untrained networks that a stage ahead can train, the most promising first."""
+    if not any(stage.trains for stage in ahead):
+        return []
+    measured = [record for record in _not_replaced(records) if record.speedup and is_untrained(record.steps)]
+    return sorted(measured, key=goal.outlook)
+
+
+def _hopeless(parent: CandidateRecord, records: Sequence[CandidateRecord], goal: Goal) -> str | None:
+    """Say why an untrained network cannot win, whatever it learns; None where it can."""
+    if not is_untrained(parent.steps):
+        return None
+    holding = [record for record in records if record.drop and record.drop.p_within >= goal.confidence]
+    bound = min(holding, key=goal.outlook)
+    if goal.outlook(parent) < goal.outlook(bound):
+        return None
+    return f"cannot win: {bound.variant} holds the floor and is cheaper before this one is even trained"
+
+
+def _not_replaced(records: Sequence[CandidateRecord]) -> list[CandidateRecord]:
+    """What a lossless method made stands in for what it was made from, however their times happened to fall."""
+    replaced = {record.parent for record in records if record.speedup and _is_lossless(record)}
+    return [record for record in records if record.id not in replaced]
 
 
 def _is_lossless(record: CandidateRecord) -> bool:

@@ -72,6 +72,10 @@ class Task(ABC):
         """Say in words what is wrong with a target; None where it is valid."""
 
     @abstractmethod
+    def blank_target(self, size: tuple[int, int]) -> NDArray[Any]:
+        """Return the target of a picture of (height, width) without label: it counts in no loss and no score."""
+
+    @abstractmethod
     def classes_in(self, target: NDArray[Any]) -> set[int]:
         """Return the class indices that occur in a target."""
 

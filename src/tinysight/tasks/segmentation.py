@@ -107,6 +107,10 @@ class Segmentation(Task):
             f"(0 to {len(self.classes) - 1}) and {self.ignore_index} is ignored"
         )
 
+    def blank_target(self, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """Every pixel is ignored."""
+        return np.full(size, self.ignore_index, np.uint8)
+
     def classes_in(self, target: NDArray[Any]) -> set[int]:
         """Every value but the ignored one."""
         return set(np.unique(target).tolist()) - {self.ignore_index}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -15,15 +15,38 @@ from tinysight.data.augment import Augment
 from tinysight.errors import UserError
 from tinysight.tasks import Task
 
-__all__ = ["Batches"]
+__all__ = ["Batch", "Batches", "Source"]
+
+
+class Batch(NamedTuple):
+    """What one step learns from.
+
+    ``images`` are float32 (batch, channels, height, width); ``targets`` int64 (batch, height, width) for masks or
+    (batch,) for class numbers; ``taught`` are a teacher's scores for the same images, (batch, classes, …), at any size.
+    """
+
+    images: Tensor
+    targets: Tensor
+    taught: Tensor | None = None
+
+    def to(self, device: str) -> Batch:
+        """Move everything to ``device``; images in the memory layout that convolutions like."""
+        taught = None if self.taught is None else self.taught.to(device)
+        return Batch(self.images.to(device, memory_format=torch.channels_last), self.targets.to(device), taught)
+
+
+class Source(Protocol):
+    """Anything that yields the batches of an epoch."""
+
+    def count(self, batch_size: int) -> int:
+        """Return the number of batches in an epoch."""
+
+    def epoch(self, batch_size: int) -> Iterator[Batch]:
+        """Yield one epoch in random order, drawn from torch's global generator."""
 
 
 class Batches:
-    """Batches of (images, targets) for one network.
-
-    Images are float32 (batch, channels, height, width), normalised by the same policy that deployment uses; targets are
-    int64 (batch, height, width) for masks or (batch,) for class numbers.
-    """
+    """Batches for one network, their images normalised by the same policy that deployment uses."""
 
     def __init__(self, samples: Sequence[Sample], policy: InputPolicy, task: Task, *, augment: bool) -> None:
         self._samples, self._policy, self._task = samples, policy, task
@@ -42,32 +65,51 @@ class Batches:
         """Return the number of batches in an epoch."""
         return max(1, len(self._samples) // batch_size)
 
-    def epoch(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield one epoch in random order; the order and every augmentation come from torch's global generator.
+    def order(self, batch_size: int) -> Iterator[list[int]]:
+        """Yield the samples' numbers, batch by batch, in random order.
 
         A last part-batch is dropped (batch norm dislikes it) unless it is the only one.
         """
         order = torch.randperm(len(self._samples)).tolist()
         for start in range(0, self.count(batch_size) * batch_size, batch_size):
             chosen = order[start : start + batch_size]
-            if len(chosen) == 1:
-                chosen = chosen * 2  # batch norm needs two values a channel even at 1 x 1 pixels
-            yield self._stack(chosen, self._augment)
+            yield chosen if len(chosen) > 1 else chosen * 2  # batch norm needs two values a channel even at 1 x 1
 
-    def plain(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def epoch(self, batch_size: int) -> Iterator[Batch]:
+        """Yield one epoch in random order; the order and every augmentation come from torch's global generator."""
+        for chosen in self.order(batch_size):
+            yield self._stack([self._augmented(index) for index in chosen])
+
+    def plain(self, batch_size: int) -> Iterator[Batch]:
         """Yield every sample once, in order, without augmentation."""
         for start in range(0, len(self._samples), batch_size):
-            yield self._stack(range(start, min(start + batch_size, len(self._samples))), None)
+            yield self._stack([self._fitted(index) for index in range(start, min(start + batch_size, len(self)))])
 
-    def _stack(self, indices: Sequence[int], augment: Augment | None) -> tuple[Tensor, Tensor]:
-        pairs = [self._fitted(index) for index in indices]
-        if augment:
-            pairs = [augment(image, target) for image, target in pairs]
+    def views(self, chosen: Sequence[tuple[int, int]]) -> Batch:
+        """Return fixed views of samples: (sample, number) always gives the same augmented view.
+
+        torch's global generator is left as it was.
+        """
+        with torch.random.fork_rng(devices=[]):
+            return self._stack([self._view(index, number) for index, number in chosen])
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def _view(self, index: int, number: int) -> tuple[Tensor, Tensor]:
+        torch.manual_seed(number * len(self) + index)
+        return self._augmented(index)
+
+    def _augmented(self, index: int) -> tuple[Tensor, Tensor]:
+        image, target = self._fitted(index)
+        return self._augment(image, target) if self._augment else (image, target)
+
+    def _stack(self, pairs: Sequence[tuple[Tensor, Tensor]]) -> Batch:
         images = torch.stack([image for image, _ in pairs])
         targets = torch.stack([target for _, target in pairs]).long()
         if images.dtype == torch.uint8:
             images = images * self._scale + self._shift
-        return images, targets
+        return Batch(images, targets)
 
     def _fitted(self, index: int) -> tuple[Tensor, Tensor]:
         sample = self._samples[index]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,15 @@ from tinysight.engines.hardware import processor
 from tinysight.errors import UserError
 from tinysight.files import write_atomically, write_text
 from tinysight.progress import Progress, Tick
-from tinysight.training.batches import Batches
+from tinysight.training.batches import Source
 from tinysight.training.losses import Loss
+from tinysight.training.schedules import rate_of
 from tinysight.training.settings import Training
 
 __all__ = ["choose_device", "fit"]
 
 STATE = "training.pt"
 HISTORY = "history.jsonl"
-WARM_UP_SHARE = 0.05
 
 
 @dataclass
@@ -40,7 +39,7 @@ class _State:
 
 def fit(
     network: nn.Module,
-    batches: Batches,
+    batches: Source,
     loss: Loss,
     settings: Training,
     *,
@@ -49,22 +48,22 @@ def fit(
     folder: Path,
     progress: Progress,
     what: str = "training",
+    trunk: Path | None = None,
 ) -> None:
     """Train ``network`` in place and leave it on the CPU, in evaluation mode.
 
     After every epoch the state goes to ``folder``; called again with the same arguments, training goes on from there,
     and ends with the same weights as without the interruption, because each epoch draws its randomness from (seed,
-    epoch).
+    epoch). For the same reason trainings at a constant rate that differ only in their length may share the folder
+    ``trunk``: each starts from the latest state there that lies on its way, and leaves its own before it cools down.
 
     Raises:
         UserError: the loss or a weight became infinite or not a number, the output does not fit the targets, or all is
             frozen.
     """
     network.to(device)
-    if hasattr(loss, "to"):
-        loss.to(device)
     steps = batches.count(settings.batch_size)
-    state = _resumed(network, settings, steps, folder / STATE, device)
+    state = _resumed(network, settings, steps, _beginnings(folder, trunk, settings), device)
     with progress.track(what, settings.epochs * steps) as tick:
         tick(state.epoch * steps)
         while state.epoch < settings.epochs:
@@ -73,7 +72,9 @@ def fit(
             _refuse_poisoned_weights(state, settings)
             state.epoch += 1
             state.history.append({"epoch": state.epoch, "loss": mean_loss})
-            _keep(state, folder)
+            _keep(state, folder / STATE)
+            if trunk and state.epoch == settings.branch:
+                _keep(state, trunk / f"{state.epoch}.pt")
     network.to("cpu").to(memory_format=torch.contiguous_format).eval()
 
 
@@ -104,33 +105,23 @@ def _start(network: nn.Module, settings: Training, steps: int) -> _State:
         optimizer = torch.optim.SGD(
             trained, lr=settings.learning_rate, weight_decay=settings.weight_decay, momentum=0.9, nesterov=True
         )
-    total = settings.epochs * steps
-    warm_up = max(1, round(total * WARM_UP_SHARE))
-
-    def rate(step: int) -> float:
-        if step < warm_up:
-            return (step + 1) / warm_up
-        done = (step - warm_up) / max(1, total - warm_up)
-        return 0.5 * (1 + math.cos(math.pi * done)) if settings.schedule == "cosine" else max(0.0, 1 - done) ** 0.9
-
-    return _State(network, optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, rate))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate_of(settings, steps))
+    return _State(network, optimizer, schedule)
 
 
-def _epoch(state: _State, batches: Batches, loss: Loss, settings: Training, device: str, tick: Tick) -> float:
+def _epoch(state: _State, batches: Source, loss: Loss, settings: Training, device: str, tick: Tick) -> float:
     state.network.train()
     total = 0.0
     steps = batches.count(settings.batch_size)
     # Measured on two AVX-512 cores, float32: channels_last makes a step 1.2 to 1.8 times faster. bfloat16 pays only
     # where the processor multiplies it.
     bf16 = device != "cpu" or processor().has_bf16
-    layout = torch.channels_last
-    state.network.to(memory_format=layout)
-    for step, (images, targets) in enumerate(batches.epoch(settings.batch_size)):
-        images = images.to(device, memory_format=layout)
-        targets = targets.to(device)
+    state.network.to(memory_format=torch.channels_last)
+    for step, batch in enumerate(batches.epoch(settings.batch_size)):
+        batch = batch.to(device)
         with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=bf16):
-            scores = state.network(images)
-        value = loss(images, scores.float(), targets)
+            scores = state.network(batch.images)
+        value = loss(batch, scores.float())
         _refuse_divergence(value, state.epoch, step, settings)
         state.optimizer.zero_grad(set_to_none=True)
         value.backward()  # type: ignore[no-untyped-call]
@@ -160,7 +151,7 @@ def _diverged(what: str, settings: Training) -> UserError:
     )
 
 
-def _keep(state: _State, folder: Path) -> None:
+def _keep(state: _State, path: Path) -> None:
     content: dict[str, Any] = {
         "epoch": state.epoch,
         "network": state.network.state_dict(),
@@ -169,22 +160,29 @@ def _keep(state: _State, folder: Path) -> None:
         "history": state.history,
     }
     content["schedule"].pop("lr_lambdas", None)  # a function; it follows from the settings
-    write_text(folder / HISTORY, "".join(json.dumps(line) + "\n" for line in state.history))
-    write_atomically(folder / STATE, lambda path: torch.save(content, path))
+    write_text(path.with_name(HISTORY), "".join(json.dumps(line) + "\n" for line in state.history))
+    write_atomically(path, lambda draft: torch.save(content, draft))
 
 
-def _resumed(network: nn.Module, settings: Training, steps: int, path: Path, device: str) -> _State:
-    """Return the state stored at ``path``, or a fresh one where there is none that can be read."""
-    state = _start(network, settings, steps)
-    if not path.is_file():
-        return state
-    untrained = copy.deepcopy(network.state_dict())
-    try:
-        _restore(state, path, device)
-    except Exception:  # every damage has its own error, and some are found when half is restored
-        network.load_state_dict(untrained)
-        return _start(network, settings, steps)
-    return state
+def _beginnings(folder: Path, trunk: Path | None, settings: Training) -> list[Path]:
+    """Return the states this training may begin from, the furthest first."""
+    found = [folder / STATE] if (folder / STATE).is_file() else []
+    shared = sorted(trunk.glob("*.pt"), key=lambda path: int(path.stem), reverse=True) if trunk else []
+    return found + [path for path in shared if int(path.stem) <= settings.branch]
+
+
+def _resumed(network: nn.Module, settings: Training, steps: int, beginnings: list[Path], device: str) -> _State:
+    """Return the first of the stored states that can be read, or a fresh one where there is none."""
+    untrained = copy.deepcopy(network.state_dict()) if beginnings else {}
+    for path in beginnings:
+        state = _start(network, settings, steps)
+        try:
+            _restore(state, path, device)
+        except Exception:  # every damage has its own error, and some are found when half is restored
+            network.load_state_dict(untrained)
+        else:
+            return state
+    return _start(network, settings, steps)
 
 
 def _restore(state: _State, path: Path, device: str) -> None:
@@ -192,6 +190,9 @@ def _restore(state: _State, path: Path, device: str) -> None:
     state.network.load_state_dict(content["network"])
     state.optimizer.load_state_dict(content["optimizer"])
     state.schedule.load_state_dict(content["schedule"] | {"lr_lambdas": [None]})
+    for group, rate in zip(state.optimizer.param_groups, state.schedule.base_lrs, strict=True):
+        # A trunk's next step was planned by a training that ended there.
+        group["lr"] = rate * state.schedule.lr_lambdas[0](state.schedule.last_epoch)
     state.epoch, state.history = content["epoch"], content["history"]
     if [line["epoch"] for line in state.history] != list(range(1, state.epoch + 1)):
         raise ValueError("the history does not fit the epoch")

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from tinysight.data import InputPolicy
 from tinysight.errors import unknown_name
 from tinysight.tasks import Task
+from tinysight.training.batches import Batch
 
-__all__ = ["Loss", "SoftTargets", "task_loss"]
+__all__ = ["Loss", "at_smaller_size", "resized", "soft_target_loss", "soft_targets", "task_loss"]
 
-Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(images, scores, targets) -> a scalar. Scores (batch, classes, …) may be smaller than the targets."""
+Loss = Callable[[Batch, Tensor], Tensor]
+"""(batch, scores) -> a scalar. Scores (batch, classes, …) may be smaller than the targets."""
 
 
 def task_loss(name: str, task: Task) -> Loss:
@@ -30,42 +29,30 @@ def task_loss(name: str, task: Task) -> Loss:
 
 
 def _cross_entropy(ignore_index: int) -> Loss:
-    def loss(_images: Tensor, scores: Tensor, targets: Tensor) -> Tensor:
+    def loss(batch: Batch, scores: Tensor) -> Tensor:
+        targets = batch.targets
         # reduction by hand: the mean over no valid pixel would be nan
-        total = F.cross_entropy(_at_size_of(scores, targets), targets, ignore_index=ignore_index, reduction="sum")
+        shown = resized(scores, tuple(targets.shape[1:]))
+        total = F.cross_entropy(shown, targets, ignore_index=ignore_index, reduction="sum")
         return total / (targets != ignore_index).sum().clamp(min=1)
 
     return loss
 
 
-class SoftTargets:
-    """(1 - weight) x task loss + weight x T^2 x KL(teacher || student), both at temperature T.
+def soft_targets(hard: Loss, *, soft: float, temperature: float) -> Loss:
+    """Return (1 - soft) x hard loss + soft x T^2 x KL(teacher || student), both at temperature T.
 
-    Hinton, Vinyals and Dean 2015, equation 4: T^2 keeps the gradient's size when T changes. The teacher sees the
-    student's images at its own input size.
+    Hinton, Vinyals and Dean 2015, equation 4: T^2 keeps the gradient's size when T changes. The teacher's scores come
+    with the batch.
     """
 
-    def __init__(
-        self, task_loss: Loss, teacher: nn.Module, teacher_input: InputPolicy, *, weight: float, temperature: float
-    ) -> None:
-        self._task_loss, self._teacher = task_loss, teacher.eval()
-        self._size = (teacher_input.height, teacher_input.width)
-        self._weight, self._temperature = weight, temperature
+    def loss(batch: Batch, scores: Tensor) -> Tensor:
+        assert batch.taught is not None, "these batches come without a teacher"
+        # The coarser of the two maps is compared: enlarging it would only repeat its values.
+        student, teacher = at_smaller_size(scores, batch.taught.to(scores.dtype))
+        return (1 - soft) * hard(batch, scores) + soft * soft_target_loss(student, teacher, temperature)
 
-    def to(self, device: str) -> SoftTargets:
-        """Move the teacher to ``device``."""
-        self._teacher.to(device)
-        return self
-
-    def __call__(self, images: Tensor, scores: Tensor, targets: Tensor) -> Tensor:
-        """Return the loss of a batch."""
-        hard = self._task_loss(images, scores, targets)
-        if self._weight == 0:
-            return hard
-        with torch.no_grad():
-            taught = self._teacher(_resized(images, self._size)).float()
-        soft = soft_target_loss(scores, _resized(taught, tuple(scores.shape[2:])), self._temperature)
-        return (1 - self._weight) * hard + self._weight * soft
+    return loss
 
 
 def soft_target_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -76,12 +63,15 @@ def soft_target_loss(student: Tensor, teacher: Tensor, temperature: float) -> Te
     return divergence.mean() * temperature**2
 
 
-def _at_size_of(scores: Tensor, targets: Tensor) -> Tensor:
-    return _resized(scores, tuple(targets.shape[1:]))
+def at_smaller_size(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    """Bring two score maps to the smaller height and width of the two; scores without maps stay as they are."""
+    size = tuple(min(pair) for pair in zip(one.shape[2:], other.shape[2:], strict=True))
+    return resized(one, size), resized(other, size)
 
 
-def _resized(maps: Tensor, size: tuple[int, ...]) -> Tensor:
+def resized(maps: Tensor, size: tuple[int, ...]) -> Tensor:
     """Bring maps (batch, channels, h, w) to ``size``; anything without spatial axes stays as it is."""
     if maps.ndim != 4 or len(size) != 2 or tuple(maps.shape[2:]) == size:
         return maps
-    return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+    shrinks = maps.shape[2] > size[0] or maps.shape[3] > size[1]
+    return F.interpolate(maps, size=size, mode="bilinear", align_corners=False, antialias=shrinks)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tinysight.progress import Tick
+from tinysight.training.batches import Batch
 
 __all__ = ["batch_norms", "recalibrate"]
 
@@ -18,7 +19,7 @@ def batch_norms(network: nn.Module) -> list[_BatchNorm]:
     return [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
 
 
-def recalibrate(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, device: str, tick: Tick) -> None:
+def recalibrate(network: nn.Module, batches: Iterable[Batch], *, device: str, tick: Tick) -> None:
     """Replace running means and variances by plain averages over ``batches``; everything else stays as it is."""
     norms = batch_norms(network)
     momenta = [norm.momentum for norm in norms]
@@ -28,7 +29,7 @@ def recalibrate(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *,
         norm.momentum = None  # torch then averages all batches alike
         norm.train()
     with torch.no_grad():
-        for images, _ in batches:
+        for images, *_ in batches:
             # Batch norm needs two values a channel even at 1 x 1 pixels.
             shown = images if len(images) > 1 else torch.cat([images, images])
             network(shown.to(device))

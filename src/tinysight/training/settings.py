@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tinysight.config import Config
 
@@ -14,7 +14,9 @@ __all__ = ["Training"]
 class Training(Config):
     """Settings of one training: AdamW or SGD, a short linear warm-up, then a cosine or polynomial fall to zero.
 
-    ``augment`` mirrors, crops at a random scale and shifts colours (never for data sets that augment themselves).
+    With the schedule ``constant`` the rate stays until the last ``cool_down`` epochs, in which it falls to zero, so
+    that trainings of different lengths share their trunk. ``augment`` mirrors, crops at a random scale and shifts
+    colours (never for data sets that augment themselves).
     """
 
     epochs: int = Field(30, ge=1, le=1_000_000)
@@ -22,6 +24,20 @@ class Training(Config):
     learning_rate: float = Field(1e-3, gt=0, le=1e3, allow_inf_nan=False)
     weight_decay: float = Field(1e-4, ge=0, allow_inf_nan=False)
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    schedule: Literal["cosine", "poly"] = "cosine"
+    schedule: Literal["cosine", "poly", "constant"] = "cosine"
+    cool_down: int = Field(0, ge=0)
     loss: str = "cross_entropy"
     augment: bool = True
+
+    @model_validator(mode="after")
+    def _cools_down_within_the_training(self) -> Training:
+        if self.cool_down and self.schedule != "constant":
+            raise ValueError(f"cool_down needs the schedule 'constant': '{self.schedule}' falls all the time")
+        if self.cool_down >= self.epochs:
+            raise ValueError(f"cool_down {self.cool_down} must be shorter than the {self.epochs} epochs")
+        return self
+
+    @property
+    def branch(self) -> int:
+        """The epoch after which a constant rate begins to fall."""
+        return self.epochs - self.cool_down

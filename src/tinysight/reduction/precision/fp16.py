@@ -21,6 +21,7 @@ class Fp16(PrecisionReduction):
     """Store the float32 weights of the export as float16."""
 
     name: ClassVar[str] = "fp16"
+    storage_only: ClassVar[bool] = True
 
     def reduce(self, network: Network, context: Context) -> Network:
         """Record float16 for every float initializer of the clean float export."""

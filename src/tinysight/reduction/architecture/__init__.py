@@ -1,0 +1,1 @@
+"""Methods that make a new network, a student."""

@@ -1,0 +1,52 @@
+"""Encoder: another, lighter encoder in the same decoder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field, field_validator
+
+from tinysight.errors import unknown_name
+from tinysight.models.zoo import ZOO
+from tinysight.reduction.step import ArchitectureReduction, NotApplicable
+
+if TYPE_CHECKING:
+    from tinysight.models.spec import ModelSpec
+
+__all__ = ["Encoder"]
+
+
+class Encoder(ArchitectureReduction):
+    """Build a student with the encoder ``to``, of timm or segmentation-models-pytorch, untrained.
+
+    ``decoder`` is a row of the zoo, by default the network's own; networks that the zoo did not build need one.
+    ``args`` are arguments of the decoder's or encoder's library that the student has otherwise than the network.
+    """
+
+    name: ClassVar[str] = "encoder"
+
+    to: str
+    decoder: str | None = None
+    args: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("decoder")
+    @classmethod
+    def _known(cls, decoder: str | None) -> str | None:
+        if decoder is not None and decoder not in ZOO:
+            raise ValueError(str(unknown_name("network", decoder, ZOO)))
+        return decoder
+
+    @property
+    def label(self) -> str:
+        """The decoder where it is another, the encoder, and what it is given."""
+        given = ", ".join(f"{key} {value}" for key, value in self.args.items())
+        return " ".join(part for part in (self.decoder, self.to, f"({given})" if given else "") if part)
+
+    def design(self, spec: ModelSpec, classes: int) -> ModelSpec:
+        """Swap the encoder."""
+        builder = self.decoder or spec.builder
+        if builder not in ZOO:
+            raise NotApplicable(f"{spec.label} was not built by the zoo: name the student's decoder, such as pspnet")
+        kept = spec.args if builder == spec.builder else {"classes": classes}
+        args = {**kept, "encoder": self.to, **self.args}
+        return spec.model_copy(update={"builder": builder, "args": args, "output": None})

@@ -1,0 +1,1 @@
+"""Methods by which a student learns from the reference."""

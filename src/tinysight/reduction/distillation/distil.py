@@ -1,0 +1,67 @@
+"""Distil: a student learns the labels and its teacher's soft scores at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from tinysight.data.unlabeled import photos_digest, unlabeled_samples
+from tinysight.reduction.step import Context
+from tinysight.reduction.weights.learning import Learning
+
+if TYPE_CHECKING:
+    from tinysight.data import Sample
+    from tinysight.reduction.network import Network
+    from tinysight.training.batches import Source
+
+__all__ = ["Distil"]
+
+
+class Distil(Learning):
+    """Train on (1 - ``soft``) x task loss + ``soft`` x T^2 x KL(teacher at T || student at T) (Hinton et al. 2015).
+
+    The teacher is the reference. It labels ``views`` fixed augmented views of every image once, which is cheaper than
+    asking it for every batch and as good when there are several (Beyer et al. 2022 for why both see the same view);
+    with ``views`` 0, and for data that changes at every reading, it is asked live. ``unlabeled`` is a folder of further
+    photos, which count in the soft part alone.
+    """
+
+    name: ClassVar[str] = "distil"
+
+    soft: float = Field(0.5, gt=0, le=1)
+    temperature: float = Field(2.0, gt=0, le=100)
+    views: int = Field(8, ge=0, le=1000)
+    unlabeled: Path | None = None
+
+    @property
+    def outside(self) -> str:
+        """The unlabeled photos' content."""
+        return photos_digest(self.unlabeled) if self.unlabeled else ""
+
+    def reduce(self, network: Network, context: Context) -> Network:
+        """Train a copy; the record says with what, and on how many images of each kind."""
+        from tinysight.training.losses import soft_targets, task_loss
+
+        self._refuse_frozen(network)
+        further = unlabeled_samples(self.unlabeled, context.task.blank_target) if self.unlabeled else []
+        batches = self._batches([*context.train, *further], network, context)
+        hard = task_loss("cross_entropy", context.task)
+        loss = soft_targets(hard, soft=self.soft, temperature=self.temperature)
+        record = self.model_dump(mode="json") | {"images": len(context.train), "unlabeled_images": len(further)}
+        return self._trained(network, context, batches, loss).with_step(self.step(record))
+
+    def _batches(self, samples: Sequence[Sample], network: Network, context: Context) -> Source:
+        from tinysight.training.batches import Batches
+        from tinysight.training.teachers import FixedViews, LiveTeacher, Sizes
+
+        sizes = Sizes.of(context.teacher.input, network.input)
+        batches = Batches(samples, sizes.view, context.task, augment=context.augment)
+        # More views than epochs would cost more than asking live; without augmentation all are alike.
+        views = min(self.views, self.epochs) if context.augment else min(self.views, 1)
+        if not views or not all(sample.repeatable for sample in samples):
+            return LiveTeacher(batches, context.ask_teacher(), sizes)
+        key = ["views", views, sizes.view.model_dump(mode="json"), self.outside, context.augment]
+        return FixedViews(batches, context.ask_teacher, sizes, views, context.shared(key), context.progress)

@@ -1,0 +1,74 @@
+"""What methods that train have in common: the settings of a training, and the training itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from tinysight.reduction.step import Context, NotApplicable, WeightsReduction
+from tinysight.training.settings import Training
+
+if TYPE_CHECKING:
+    from tinysight.reduction.network import Network
+    from tinysight.training.batches import Source
+    from tinysight.training.losses import Loss
+
+__all__ = ["Learning"]
+
+
+class Learning(WeightsReduction):
+    """Training on from the weights there are.
+
+    With the schedule ``constant``, variants that differ only in ``epochs`` share one trunk, from which each branches
+    off to cool down. ``seed`` is that of order, augmentation and dropout, by default the run's.
+    """
+
+    recovers: ClassVar[bool] = True
+    trains: ClassVar[bool] = True
+
+    epochs: int = Field(5, ge=1, le=1_000_000)
+    batch_size: int = Field(8, ge=2)
+    learning_rate: float = Field(3e-4, gt=0, le=1e3, allow_inf_nan=False)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    cool_down: int = Field(0, ge=0)
+    seed: int | None = Field(None, ge=0, le=2**31 - 1)
+
+    @property
+    def training(self) -> Training:
+        """The settings of the training loop."""
+        return Training(
+            epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate, schedule=self.schedule,
+            cool_down=self.cool_down,
+        )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _trainable(self) -> Learning:
+        _ = self.training  # its own checks, found with the recipe's other mistakes
+        return self
+
+    def _trained(self, network: Network, context: Context, batches: Source, loss: Loss) -> Network:
+        """Train a copy."""
+        from tinysight.training.loop import fit
+
+        student = network.copy()
+        settings = self.model_dump(mode="json", exclude={"epochs", "cool_down"})
+        shares = self.schedule == "constant"
+        fit(
+            student.scores,
+            batches,
+            loss,
+            self.training,
+            device=context.device,
+            seed=context.seed if self.seed is None else self.seed,
+            folder=context.folder,
+            progress=context.progress,
+            what=self.name,
+            trunk=context.shared([self.name, self.version, context.parent, settings]) if shares else None,
+        )
+        return student
+
+    @staticmethod
+    def _refuse_frozen(network: Network) -> None:
+        if not any(parameter.requires_grad for parameter in network.module.parameters()):
+            raise NotApplicable("the network has no weights to train: all are frozen, or there are none")
