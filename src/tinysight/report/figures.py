@@ -13,7 +13,7 @@ from typing import Any
 from tinysight.files import draft_of, write_atomically
 from tinysight.report.classes import Matrix
 from tinysight.report.marks import Mark, lowest_shown, marks_of, pareto_front
-from tinysight.report.scale import MANY_TIMES
+from tinysight.report.time_axis import time_axis
 from tinysight.runs.records import CandidateRecord
 
 __all__ = ["png_figure", "write_confusion", "write_results"]
@@ -81,8 +81,7 @@ def _import_matplotlib(folder: Path) -> Any:
 
 def _draw_results(axes: Any, marks: Sequence[Mark], metric: str, max_drop: float) -> None:
     times = [mark.ms for mark in marks]
-    if max(times) > MANY_TIMES * min(times):
-        axes.set_xscale("log")
+    time_axis(axes, times)
     front = pareto_front(marks)
     axes.step([mark.ms for mark in front], [mark.quality for mark in front], where="post", color="#9aa4af", lw=1.2)
     largest = max(mark.size for mark in marks)
@@ -122,7 +121,6 @@ def _describe_results(axes: Any, marks: Sequence[Mark], metric: str, max_drop: f
     lowest, highest = lowest_shown(marks, max_drop), max(mark.quality for mark in marks)
     margin = max(0.12 * (highest - lowest), 0.1)
     axes.set_ylim(lowest - margin, highest + margin)
-    axes.margins(x=0.12)
     below = sum(mark.quality < lowest for mark in marks)
     note = f"; {below} further below" if below else ""
     axes.set_xlabel("ms an image: the reference's, divided by each one's paired ratio; area: bytes of the file")
