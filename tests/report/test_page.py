@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from tinysight.measure.records import Prospect, Speedup
 from tinysight.report.page import write_report
 from tinysight.search.goal import Goal
 from tinysight.tasks import Segmentation
@@ -188,8 +189,10 @@ def test_a_run_without_any_success_is_reported(whole_page, run_records, make_rec
 
 def test_a_network_that_was_timed_but_not_trained_is_reported(whole_page, run_records, make_record):
     untrained = make_record("u", verdict="not_run", why="untrained", quality=None, drop=None, ratio=7)
-    row = whole_page([*run_records, untrained]).partition('data-row="u"')[2].partition("</tr>")[0]
-    assert "7.00" in row
+    prospect = Prospect(precision="int8", speedup=Speedup(vs="r", ratio=9, low=8, high=10), bytes=2_500)
+    text = whole_page([*run_records, untrained.with_(prospect=prospect)])
+    row = text.partition('data-row="u"')[2].partition("</tr>")[0]
+    assert "7.00" in row and "in int8: 9.00 times as fast as the reference, 2.5 kB" in row
 
 
 def test_photos_that_are_gone_cost_the_pictures_only(whole_page, run_folder):
