@@ -36,7 +36,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "bins": {"keep": [1, 6]},
     "resize": {},
     "recalibrate": {"images": 9, "batch_size": 4},
+    "encoder": {"to": "resnet10t"},
+    "decoder": {"width": 0.5},
     "finetune": {"epochs": 1, "batch_size": 4},
+    "distil": {"epochs": 1, "batch_size": 4},
     "bf16": {},
     "fp16": {},
     "int8": {"images": 8},
@@ -130,6 +133,7 @@ def make_context(base: Any, work: Path, network_name: str) -> Any:
     from tinysight.progress import Progress
     from tinysight.reduction.step import Context
     from tinysight.tasks import Segmentation
+    from tinysight.training.teachers import EagerTeacher
 
     generator = np.random.default_rng(0)
     size = (base.input.height, base.input.width)
@@ -144,7 +148,8 @@ def make_context(base: Any, work: Path, network_name: str) -> Any:
 
     return Context(
         task=Segmentation(("a", "b", "c")), train=live_samples(list(zip(pictures, masks, strict=True)), "train"),
-        teacher=base, device="cpu", seed=0, threads=THREADS, augment=False, folder=work / "state",
+        teacher=base, ask_teacher=lambda: EagerTeacher(base.copy().scores, "cpu"), parent="base", device="cpu", seed=0,
+        threads=THREADS, augment=False, folder=work / "state", shared=lambda key: work / digest_of(key),
         float_export=float_export, refuse_execution=ENGINES["openvino"].refuse, progress=Progress(quiet=True),
     )  # fmt: skip
 

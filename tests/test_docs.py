@@ -11,16 +11,21 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import yaml
+
+from tinysight.recipe import parse_stages
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("docs", "examples", "recipes", "benchmarks")
 PAGES = [ROOT / "README.md", *sorted(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))]
 BLOCK = re.compile(r"^<!-- test(?:: (\S+))? -->\s*\n```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)[^)]*\)|<img[^>]+src=\"([^\"]+)\"")
+STAGES = re.compile(r"^```yaml\n((?:stages:\n)?  - .*?)^```", re.MULTILINE | re.DOTALL)
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
@@ -61,6 +66,14 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
         if not re.match(r"[a-z]+:|#", target) and not (page.parent / target.partition("#")[0]).exists()
     ]
     assert not missing
+
+
+@pytest.mark.parametrize("snippet", STAGES.findall((ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")))
+def test_the_stages_of_the_recipe_page_are_valid(snippet: str) -> None:
+    problems: list[str] = []
+    stages = yaml.safe_load(textwrap.dedent(snippet.removeprefix("stages:\n")))
+    assert parse_stages(stages, problems)
+    assert not problems
 
 
 def test_only_marked_blocks_are_taken(tmp_path: Path) -> None:
