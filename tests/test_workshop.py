@@ -1,5 +1,7 @@
 """The workshop, with the tiny network as reference and float16 as its one reduction."""
 
+import json
+
 import pytest
 
 from tinysight.data.source import DATA, open_data, save_data
@@ -93,3 +95,12 @@ def test_a_candidate_with_a_damaged_file_is_made_again(again, made, name):
     record = again.attempt(made[1], STAGE, Fp16(), None)
     assert record.drop == made[2].drop
     assert path.stat().st_size > 20
+
+
+def test_a_candidate_whose_record_counts_other_files_is_made_again(again, made):
+    path = made[0] / made[2].artifact / "record.json"
+    line = json.loads(path.read_text())
+    line["bytes"]["files"]["model.bin"] = 5
+    path.write_text(json.dumps(line))
+    record = again.attempt(made[1], STAGE, Fp16(), None)
+    assert list(record.bytes.files) == list(made[2].bytes.files)

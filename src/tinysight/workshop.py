@@ -158,10 +158,10 @@ class Workshop:
             self.network(identity)
             Bundle.open(artifact)
             onnx.load(artifact / MODEL_ONNX)
-            sizes = {name: (artifact / name).stat().st_size for name in found.bytes.files}
+            files = ENGINES[self._job.engine.name].files(artifact)
         except Exception:  # every library has its own error for a damaged file
             return None
-        return found if sizes == found.bytes.files else None
+        return found if {path.name: path.stat().st_size for path in files} == found.bytes.files else None
 
     def _made(self, parent: CandidateRecord, variant: Reduction, record: CandidateRecord) -> CandidateRecord:
         self._progress.say(f"[{self._count}] {record.stage}: {record.variant}, from {parent.variant}")

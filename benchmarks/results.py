@@ -1,0 +1,223 @@
+"""Runs the recipes behind a page of results, or goes on with them, and writes the page from what the runs recorded.
+
+    python benchmarks/results.py facade_ads [--out runs/results]
+    python benchmarks/results.py camvid
+
+Every number on docs/results/NAME.md comes from the runs' own files; what earlier works reached is quoted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tinysight.files import read_json, write_text
+from tinysight.report.headline import headline
+from tinysight.report.text import bytes_text, duration_text, row, titles
+from tinysight.runs.folder import read_candidates
+from tinysight.runs.records import CandidateRecord
+
+ROOT = Path(__file__).parent.parent
+PAGES = ROOT / "docs" / "results"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What was asked for: at least ``share`` less of something than the reference has."""
+
+    what: str
+    share: float
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of results: its runs by name, each a recipe with overrides, the targets, and what others reached."""
+
+    title: str
+    about: str
+    runs: dict[str, Sequence[str]]
+    targets: tuple[Target, ...] = ()
+    earlier: str = ""
+
+
+S1 = """\
+The work this repeats (a master's thesis, 2024: 400 facade photos, PSPNet) took one stage after another:
+
+| stage | mIoU | file | time |
+|---|---|---|---|
+| reference | 84.8 % | 102 MB | 0.19 s |
+| weight compression, from | 82.7 % | 22 MB | 0.06 s |
+| distillation, from | 73.7 % | 4.5 MB | 0.03 s |
+| distilled 15, 25, 50, 75, 100 epochs | 68.0, 74.5, 79.3, 84.3, 83.1 % | 4.5 MB | 0.03 s |
+| result | 84.3 % (−0.5) | 4.5 MB (−96 %) | 0.03 s (−84 %) |
+
+Its photos and outlines are not these photos and boxes, so the columns of mIoU do not compare; the changes do."""
+
+PAGES_BY_NAME = {
+    "facade_ads": Page(
+        "Advertising on street facades",
+        "Photos of street facades, 367 for training and 80 for validation; labels are boxes drawn as masks, not "
+        "outlines.",
+        {"facade_ads": ["facade_ads.yaml"]},
+        (
+            Target("file, against the reference's checkpoint as saved", 0.99),
+            Target("file, against the reference's live weights", 0.95),
+            Target("time, against the reference in eager PyTorch", 0.97),
+        ),
+        S1,
+    ),
+    "camvid": Page(
+        "CamVid: driving video, 11 classes",
+        "367 frames for training and 101 for validation, 480 x 360; void pixels are ignored. Validation is one "
+        "sequence, so its frames are not independent, and easier than the published test split.",
+        {"camvid_pspnet": ["camvid.yaml"], "camvid_unet": ["camvid.yaml", "model.name=unet", "name=camvid_unet"]},
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a finished run recorded."""
+
+    folder: Path
+    records: list[CandidateRecord]
+    summary: dict[str, Any]
+
+    @staticmethod
+    def open(folder: Path) -> Run:
+        """Read a run's files."""
+        return Run(folder, read_candidates(folder), read_json(folder / "result.json"))
+
+    def record(self, which: str) -> CandidateRecord:
+        """Return the ``reference`` or the ``best``."""
+        return next(record for record in self.records if record.id == self.summary[which])
+
+
+def changes(run: Run) -> dict[str, tuple[float, str]]:
+    """Return by name how much less the choice takes than the reference, as share and in words."""
+    best, baseline = run.record("best"), run.summary["baseline"]
+    assert best.bytes
+    assert best.speedup_eager
+    size, faster = best.bytes.total, best.speedup_eager
+    less = {
+        "file, against the reference's checkpoint as saved": (1 - size / baseline["checkpoint_bytes"]),
+        "file, against the reference's live weights": (1 - size / baseline["live_weight_bytes"]),
+        "time, against the reference in eager PyTorch": 1 - 1 / faster.ratio,
+    }
+    words = {name: f"{100 * share:.2f} % less" for name, share in less.items()}
+    words["time, against the reference in eager PyTorch"] += (
+        f" ({100 * (1 - 1 / faster.low):.2f}–{100 * (1 - 1 / faster.high):.2f} % over the rounds)"
+    )
+    return {name: (share, words[name]) for name, share in less.items()}
+
+
+def target_lines(run: Run, page: Page) -> Iterator[str]:
+    """Yield the table of targets: asked, reached, met or missed."""
+    best, goal = run.record("best"), run.summary["goal"]
+    assert best.drop
+    yield from ("| target | asked | reached | |", "|---|---|---|---|")
+    held = best.drop.p_within >= goal["confidence"]
+    drop = f"{best.drop.points:+.2f} points, P(drop ≤ {goal['max_drop']:g}) = {best.drop.p_within:.2f}"
+    yield f"| drop of mIoU on val | ≤ {goal['max_drop']:g} points | {drop} | {'met' if held else '**missed**'} |"
+    for target in page.targets:
+        share, words = changes(run)[target.what]
+        verdict = "met" if share >= target.share else "**missed**"
+        yield f"| {target.what} | ≥ {100 * target.share:g} % less | {words} | {verdict} |"
+
+
+def headline_lines(run: Run) -> Iterator[str]:
+    """Yield what the choice gained and lost."""
+    yield from ("| | reference | reduced | change |", "|---|---|---|---|")
+    for axis in headline(run.record("reference"), run.record("best"), run.summary):
+        yield "| " + " | ".join(axis) + " |"
+
+
+def candidate_lines(run: Run) -> Iterator[str]:
+    """Yield the whole table, with every reason."""
+    reference = run.record("reference")
+    assert reference.quality
+    heads = [*titles(reference.quality.metric), "from", "reason"]
+    names = {record.id: record.variant for record in run.records}
+    yield "| " + " | ".join(heads) + " |"
+    yield "|" + "---|" * len(heads)
+    for record in run.records:
+        cells = [*row(record), names.get(record.parent or "", ""), record.why]
+        shown = [f"**{cell}**" if record.verdict == "best" and cell else cell for cell in cells]
+        yield "| " + " | ".join(cell.replace("|", "/") for cell in shown) + " |"
+
+
+def condition_lines(run: Run) -> Iterator[str]:
+    """Yield the conditions of every number."""
+    reference, summary = run.record("reference"), run.summary
+    latency, test, floor = reference.latency_ms, summary["test"], summary["floor"]
+    assert latency
+    seconds = sum(record.seconds for record in run.records)
+    versions = ", ".join(f"{name} {value}" for name, value in summary["environment"]["versions"].items())
+    sizes = ", ".join(f"{count} {split}" for split, count in summary["data"].items() if isinstance(count, int))
+    engine = f"{latency.engine} {latency.engine_version}"
+    yield f"- **Machine:** {latency.cpu}, {latency.threads} threads, {engine}; {versions}."
+    yield (
+        "- **Times:** one image at a time, candidate and reference in turn; ratios with the 5th to 95th percentile of "
+        "the rounds. Milliseconds of candidates that were no finalists come from rounds of their own: compare ratios."
+    )
+    yield (
+        f"- **Images:** {sizes}. The val split can certify an observed drop of at most "
+        f"{floor['certifiable_drop']:.2f} points at this confidence."
+    )
+    yield (
+        f"- **Test**, set aside from train and looked at once: {test['verdict']}, drop {test['drop']['points']:+.2f} "
+        f"(95 % {test['drop']['low']:+.2f} to {test['drop']['high']:+.2f}), {test['why']}."
+    )
+    yield f"- **{reference.quality.metric if reference.quality else ''}:** {summary['metric_definition']}"
+    yield f"- **MACs:** {summary['mac_counter']}."
+    yield f"- **Time it took:** {duration_text(seconds)}, all candidates and the reference's training together."
+    yield from (f"- **Careful:** {caution}" for caution in summary["cautions"])
+
+
+def write_page(name: str, page: Page, runs: dict[str, Run]) -> Path:
+    """Write docs/results/NAME.md with the runs' charts."""
+    lines = [f"# {page.title}", "", page.about, "", f"Made by `python benchmarks/results.py {name}`.", ""]
+    for label, run in runs.items():
+        chart = f"{label}.png"
+        shutil.copyfile(run.folder / "results.png", PAGES / chart)
+        best = run.record("best")
+        assert best.bytes
+        lines += [f"## {run.record('reference').variant}", "", f"Ships {bytes_text(best.bytes.total)}.", ""]
+        if page.targets:
+            lines += [*target_lines(run, page), ""]
+        lines += [*headline_lines(run), "", f"![quality against time, {label}]({chart})", ""]
+        lines += [*candidate_lines(run), "", *condition_lines(run), ""]
+    if page.earlier:
+        lines += ["## What came before", "", page.earlier, ""]
+    notes = PAGES / f"{name}.notes.md"
+    if notes.is_file():
+        lines += [notes.read_text(encoding="utf-8").strip(), ""]
+    write_text(PAGES / f"{name}.md", "\n".join(lines))
+    return PAGES / f"{name}.md"
+
+
+def main() -> int:
+    """Run or go on with the recipes, then write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=PAGES_BY_NAME)
+    parser.add_argument("--out", type=Path, default=Path("runs/results"), help="where the runs lie")
+    options = parser.parse_args()
+    page = PAGES_BY_NAME[options.name]
+    runs = {}
+    for label, (recipe, *overrides) in page.runs.items():
+        folder = options.out / label
+        command = ["reduce", str(ROOT / "recipes" / recipe), *overrides, "--out", str(folder)]
+        subprocess.run([sys.executable, "-m", "tinysight.cli", *command], check=True)
+        runs[label] = Run.open(folder)
+    print(f"wrote {write_page(options.name, page, runs)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
