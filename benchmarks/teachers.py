@@ -147,9 +147,8 @@ def main() -> int:
 
 def print_table(times: dict[str, list[float]], losses: dict[str, list[float]]) -> None:
     """Print one row a teacher."""
-    print(
-        "| teacher | s a step | × plain (5–95 %) | largest difference of the loss from eager float32 |\n|---|---|---|---|"
-    )
+    print("| teacher | s a step | × plain (5–95 %) | largest difference of the loss from eager float32 |")
+    print("|---|---|---|---|")
     exact = np.asarray(losses["eager, float32"])
     for name, row in times.items():
         low, ratio, high = np.percentile(np.asarray(row) / np.asarray(times["none"]), [5, 50, 95])
