@@ -209,8 +209,7 @@ class Workshop:
     def _judged(self, record: CandidateRecord) -> CandidateRecord:
         """Compare with the reference on the same images, and decide; of an untrained network nothing can be said."""
         if is_untrained(record.steps):
-            why = "untrained: listed by its time and size, its quality would be that of random weights"
-            return record.with_(quality=None, drop=None, verdict="not_run", why=why)
+            return record.with_(quality=None, drop=None, verdict="not_run", why=_listed(record))
         goal = self._job.goal
         reference, candidate = self.per_image(self.reference_id), self.per_image(record.id)
         drop = compare(self._job.task, reference, candidate, goal.max_drop)
@@ -313,3 +312,12 @@ class Workshop:
                 torch.set_num_threads(before)
 
         return timer
+
+
+def _listed(record: CandidateRecord) -> str:
+    """Say what an untrained network is listed by."""
+    assert record.speedup
+    as_is = f"untrained: {record.speedup.ratio:.3g} times as fast as the reference"
+    if record.prospect is None:
+        return as_is
+    return f"{as_is}, {record.prospect.speedup.ratio:.3g} times in {record.prospect.precision}"

@@ -193,7 +193,8 @@ def teach(make_record):
             Stage("teach", (Teach(),), shortlist),
         ]
         records = walk(make_record("r", verdict="reference", parent=None), stages, Goal(), attempt)
-        return [record.id for record in records if "teach" in record.id and "swap" in record.id], reasons
+        taught = [record for record in records if "teach" in record.id]
+        return [record.id for record in taught if "swap" in record.id], reasons, {record.parent for record in taught}
 
     return run
 
@@ -202,18 +203,26 @@ def test_the_fastest_untrained_networks_are_trained(teach):
     assert teach([2, 8, 4])[0] == ["r/swap8/teach1", "r/swap4/teach1"]
 
 
+def test_a_stage_that_trains_starts_from_untrained_networks_alone(teach):
+    assert teach([2, 8])[2] == {"r/swap8", "r/swap2"}
+
+
+def test_without_untrained_networks_it_starts_from_the_best(teach):
+    assert teach([])[2] == {"r"}
+
+
 def test_the_shortlist_bounds_how_many(teach):
     assert teach([2, 8, 4], shortlist=1)[0] == ["r/swap8/teach1"]
 
 
 def test_what_cannot_win_any_more_is_not_trained(teach):
-    _, reasons = teach([2, 8, 4], learn=[8], shortlist=3)
+    _, reasons, _ = teach([2, 8, 4], learn=[8], shortlist=3)
     assert list(reasons) == ["r/swap4/teach1", "r/swap2/teach1"]
     assert "cannot win: r/swap8/teach1 holds the floor and is cheaper" in reasons["r/swap4/teach1"]
 
 
 def test_the_next_is_trained_where_the_fastest_did_not_learn_enough(teach):
-    trained, reasons = teach([2, 8, 4], learn=[4], shortlist=3)
+    trained, reasons, _ = teach([2, 8, 4], learn=[4], shortlist=3)
     assert [name for name in trained if name not in reasons] == ["r/swap8/teach1", "r/swap4/teach1"]
 
 
@@ -222,7 +231,7 @@ def test_what_is_slower_than_the_reference_is_not_trained(teach):
 
 
 def test_an_untrained_network_may_be_changed_before_it_is_trained(teach):
-    trained, _ = teach([2], between=[Stage("cut", (Cut(ratio=3),))], shortlist=1)
+    trained, *_ = teach([2], between=[Stage("cut", (Cut(ratio=3),))], shortlist=1)
     assert trained == ["r/swap2/cut3/teach1"]
 
 
@@ -240,7 +249,7 @@ def test_untrained_networks_are_left_where_nothing_trains_them(make_record):
 
 
 def test_a_network_is_not_trained_from_random_weights_twice(teach):
-    trained, _ = teach([8], between=[Stage("teach", (Teach(ratio=1),), 2)], shortlist=2)
+    trained, *_ = teach([8], between=[Stage("teach", (Teach(ratio=1),), 2)], shortlist=2)
     assert trained.count("r/swap8/teach1") == 1
 
 

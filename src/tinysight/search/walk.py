@@ -57,7 +57,9 @@ def walk(
     for number, stage in enumerate(stages):
         ahead = stages[number:]
         students = [record for record in _shortlist(records, goal, ahead) if record.id not in tried][: stage.shortlist]
-        for parent in [*starts(records, goal, ahead), *students]:
+        # What is trained already wins nothing by a training that is long enough for random weights.
+        parents = students if stage.trains and students else [*starts(records, goal, ahead), *students]
+        for parent in parents:
             for variant in stage.variants:
                 late = deadline is not None and clock() > deadline
                 reason = f"the {goal.minutes:g} minutes of the goal were over" if late else None
