@@ -8,7 +8,8 @@ import pytest
 
 from tinysight.measure.records import Quality
 from tinysight.report import curves
-from tinysight.report.curves import epoch_sweeps, training_curves
+from tinysight.report.curves import epoch_sweeps, sweep_panels, training_curves
+from tinysight.report.figures import write_sweeps
 
 
 @pytest.fixture
@@ -73,40 +74,51 @@ def test_trainings_of_one_setting_share_a_colour(run_folder, run_records, studen
 
 
 def test_students_that_differ_in_epochs_make_a_sweep(student, run_records):
-    panels = epoch_sweeps([run_records[0], student(15, 68), student(50, 79)], "mIoU")
+    panels = sweep_panels([run_records[0], student(15, 68), student(50, 79)], "mIoU")
     assert [(panel.title, panel.names) for panel in panels] == [("students, from r", ("distil",))]
 
 
 def test_students_of_one_length_make_none(student, run_records):
-    assert epoch_sweeps([run_records[0], student(15, 68), student(15, 69, seed=1)], "mIoU") == []
+    assert sweep_panels([run_records[0], student(15, 68), student(15, 69, seed=1)], "mIoU") == []
 
 
 def test_a_setting_without_a_teacher_is_a_line_of_its_own(student, run_records):
     students = [student(epochs, 70, method=method) for epochs in (15, 50) for method in ("distil", "finetune")]
-    assert epoch_sweeps([run_records[0], *students], "mIoU")[0].names == ("distil", "finetune")
+    assert sweep_panels([run_records[0], *students], "mIoU")[0].names == ("distil", "finetune")
 
 
 def test_settings_of_one_method_are_named_by_what_differs(student, run_records):
     students = [student(epochs, 70, soft=soft, views=8) for epochs in (15, 50) for soft in (0.5, 0.9)]
-    assert epoch_sweeps([run_records[0], *students], "mIoU")[0].names == ("distil, soft 0.5", "distil, soft 0.9")
+    assert sweep_panels([run_records[0], *students], "mIoU")[0].names == ("distil, soft 0.5", "distil, soft 0.9")
 
 
 def test_how_it_cools_down_belongs_to_the_length(student, run_records):
     students = [student(15, 70, cool_down=3), student(50, 75, cool_down=10)]
-    assert epoch_sweeps([run_records[0], *students], "mIoU")[0].names == ("distil",)
+    assert sweep_panels([run_records[0], *students], "mIoU")[0].names == ("distil",)
 
 
 def test_seeds_make_one_line_with_a_spread(student, run_records):
     students = [student(epochs, 70 + seed, seed=seed) for epochs in (15, 50) for seed in range(3)]
-    panel = epoch_sweeps([run_records[0], *students], "mIoU")[0]
+    panel = sweep_panels([run_records[0], *students], "mIoU")[0]
     assert (panel.names, 'class="band"' in panel.svg, "up to 3 seeds" in panel.text) == (("distil",), True, True)
 
 
 def test_one_seed_has_no_spread(student, run_records):
-    panel = epoch_sweeps([run_records[0], student(15, 68), student(50, 79)], "mIoU")[0]
+    panel = sweep_panels([run_records[0], student(15, 68), student(50, 79)], "mIoU")[0]
     assert 'class="band"' not in panel.svg
 
 
 def test_failed_students_are_left_out(student, run_records):
     failed = student(50, 79).with_(quality=None, verdict="failed")
-    assert epoch_sweeps([run_records[0], student(15, 68), failed], "mIoU") == []
+    assert sweep_panels([run_records[0], student(15, 68), failed], "mIoU") == []
+
+
+def test_a_sweep_is_a_picture_beside_the_page_too(run_records, student, tmp_path):
+    students = [student(epochs, 60 + epochs / 5 + seed, seed=seed) for epochs in (15, 50) for seed in (0, 1)]
+    write_sweeps(tmp_path, epoch_sweeps([run_records[0], *students]), "mIoU")
+    assert (tmp_path / "sweeps.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_a_sweep_there_is_no_picture(run_records, tmp_path):
+    write_sweeps(tmp_path, epoch_sweeps(run_records), "mIoU")
+    assert not list(tmp_path.iterdir())

@@ -221,6 +221,21 @@ def test_what_cannot_win_any_more_is_not_trained(teach):
     assert "cannot win: r/swap8/teach1 holds the floor and is cheaper" in reasons["r/swap4/teach1"]
 
 
+def test_every_training_of_one_network_is_tried(make_record):
+    """A sweep goes on after its first length held the floor."""
+    tried = []
+
+    def attempt(parent, stage, variant, refusal):
+        tried.append(refusal)
+        steps = [SWAP] if isinstance(variant, Swap) else [SWAP, TAUGHT]
+        rest = {"drop": None, "quality": None, "verdict": "not_run"} if isinstance(variant, Swap) else {}
+        return make_record(f"{variant.name}{len(tried)}", parent=parent.id, ratio=8 + len(tried), steps=steps, **rest)
+
+    stages = [Stage("swap", (Swap(),)), Stage("teach", (Teach(), Teach(points=1.0)))]
+    walk(make_record("r", verdict="reference", parent=None), stages, Goal(), attempt)
+    assert tried == [None, None, None]
+
+
 def test_the_next_is_trained_where_the_fastest_did_not_learn_enough(teach):
     trained, reasons, _ = teach([2, 8, 4], learn=[4], shortlist=3)
     assert [name for name in trained if name not in reasons] == ["r/swap8/teach1", "r/swap4/teach1"]

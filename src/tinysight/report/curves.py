@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from tinysight.report.line_chart import Level, Line, line_chart
 from tinysight.runs.records import CandidateRecord
 
-__all__ = ["Panel", "epoch_sweeps", "training_curves"]
+__all__ = ["Panel", "Sweep", "epoch_sweeps", "sweep_panels", "training_curves"]
 
 TRAININGS, HISTORY = "training", "history.jsonl"
 REFERENCE = "reference-*"
@@ -27,6 +27,14 @@ class Panel(NamedTuple):
     svg: str
     names: tuple[str, ...]
     text: str
+
+
+class Sweep(NamedTuple):
+    """Quality against epochs: a line for each setting, and how many seeds its points are means of."""
+
+    title: str
+    lines: tuple[Line, ...]
+    seeds: int
 
 
 class _Training(NamedTuple):
@@ -54,19 +62,25 @@ def training_curves(run: Path, records: Sequence[CandidateRecord]) -> list[Panel
     return [_losses_panel(title, trainings) for title, trainings in groups.items()]
 
 
-def epoch_sweeps(records: Sequence[CandidateRecord], metric: str) -> list[Panel]:
-    """Return a chart of quality against epochs wherever candidates of one parent and stage differ in ``epochs``."""
+def epoch_sweeps(records: Sequence[CandidateRecord]) -> list[Sweep]:
+    """Return a sweep wherever candidates of one parent and stage differ in ``epochs``."""
     families: dict[tuple[str, str], list[CandidateRecord]] = defaultdict(list)
     for record in records:
         if record.quality and isinstance(record.config.get("epochs"), int):
             families[(record.stage, record.parent or "")].append(record)
     by_id = {record.id: record for record in records}
-    reference = next((record for record in records if record.verdict == "reference"), None)
     return [
-        _sweep_panel(stage, by_id.get(parent), family, reference, metric)
+        _sweep(_title(stage, by_id.get(parent)), family)
         for (stage, parent), family in families.items()
         if len({record.config["epochs"] for record in family}) > 1
     ]
+
+
+def sweep_panels(records: Sequence[CandidateRecord], metric: str) -> list[Panel]:
+    """Return a chart of every sweep, with the reference's quality as a level."""
+    reference = next((record for record in records if record.verdict == "reference"), None)
+    level = [Level("reference", 100 * reference.quality.value)] if reference and reference.quality else []
+    return [_sweep_panel(sweep, level, metric) for sweep in epoch_sweeps(records)]
 
 
 def _reference_history(run: Path) -> Path | None:
@@ -108,22 +122,21 @@ def _legend(settings: Sequence[_Setting], lines: Sequence[Line]) -> Iterator[str
         yield alike[0] if len(alike) == 1 else f"{name}, {len(alike)} trainings"
 
 
-def _sweep_panel(
-    stage: str, parent: CandidateRecord | None, family: Sequence[CandidateRecord], reference: CandidateRecord | None,
-    metric: str,
-) -> Panel:  # fmt: skip
+def _sweep(title: str, family: Sequence[CandidateRecord]) -> Sweep:
     settings: dict[_Setting, list[CandidateRecord]] = defaultdict(list)
     for record in family:
         settings[_setting(record)].append(record)
     names = _names(list(settings))
     lines = [_sweep_line(names[series], series, members) for series, members in enumerate(settings.values())]
-    level = [Level("reference", 100 * reference.quality.value)] if reference and reference.quality else []
     seeds = max(len({_seed(record) for record in members}) for members in settings.values())
-    spread = f", mean and range of up to {seeds} seeds" if seeds > 1 else ""
-    title = _title(stage, parent)
+    return Sweep(title, tuple(lines), seeds)
+
+
+def _sweep_panel(sweep: Sweep, level: Sequence[Level], metric: str) -> Panel:
+    spread = f", mean and range of up to {sweep.seeds} seeds" if sweep.seeds > 1 else ""
     text = f"{metric} on val against epochs of training{spread}."
-    svg = line_chart(lines, title=f"{title}. {text}", x="epochs", y=f"{metric}, %", levels=level)
-    return Panel(title, svg, tuple(names), text)
+    svg = line_chart(sweep.lines, title=f"{sweep.title}. {text}", x="epochs", y=f"{metric}, %", levels=level)
+    return Panel(sweep.title, svg, tuple(line.name for line in sweep.lines), text)
 
 
 def _setting(record: CandidateRecord) -> _Setting:

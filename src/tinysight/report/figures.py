@@ -7,18 +7,20 @@ import shutil
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 from tinysight.files import draft_of, write_atomically
 from tinysight.report.classes import Matrix
+from tinysight.report.curves import Sweep
 from tinysight.report.marks import Mark, lowest_shown, marks_of, pareto_front
 from tinysight.report.time_axis import time_axis
 from tinysight.runs.records import CandidateRecord
 
-__all__ = ["png_figure", "write_confusion", "write_results"]
+__all__ = ["png_figure", "write_confusion", "write_results", "write_sweeps"]
 
-RESULTS, CONFUSION = "results.png", "confusion_matrix.png"
+RESULTS, CONFUSION, SWEEPS = "results.png", "confusion_matrix.png", "sweeps.png"
 COLOURS = {
     "unacceptable": "#b3261e",
     "undecided": "#b98500",
@@ -27,6 +29,7 @@ COLOURS = {
     "best": "#14713f",
 }
 """In the order of drawing: what matters most lies on top."""
+LINES = ("#14713f", "#2f5fbf", "#b98500", "#8a3ffc", "#b3261e")
 FEW_CLASSES, LONGEST_NAME = 12, 24
 """Cells of more classes are too small for numbers."""
 
@@ -45,6 +48,15 @@ def write_confusion(run: Path, matrices: Sequence[Matrix], classes: Sequence[str
     with png_figure(run / CONFUSION, side * len(matrices), side) as figure:
         for axes, matrix in zip(figure.subplots(1, len(matrices), squeeze=False)[0], matrices, strict=True):
             _draw_confusion(axes, matrix, classes)
+
+
+def write_sweeps(run: Path, sweeps: Sequence[Sweep], metric: str) -> None:
+    """Write ``sweeps.png``: quality against epochs, a line for each setting, with the range over seeds."""
+    if not sweeps:
+        return
+    with png_figure(run / SWEEPS, 6.4 * len(sweeps), 4.4) as figure:
+        for axes, sweep in zip(figure.subplots(1, len(sweeps), squeeze=False)[0], sweeps, strict=True):
+            _draw_sweep(axes, sweep, metric)
 
 
 @contextmanager
@@ -131,6 +143,21 @@ def _describe_results(axes: Any, marks: Sequence[Mark], metric: str, max_drop: f
     legend = axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(COLOURS), handletextpad=0.1)
     for handle in legend.legend_handles:
         handle.set_sizes([40])
+
+
+def _draw_sweep(axes: Any, sweep: Sweep, metric: str) -> None:
+    for line, colour in zip(sweep.lines, cycle(LINES), strict=False):
+        epochs = [epoch for epoch, _ in line.points]
+        axes.plot(epochs, [quality for _, quality in line.points], color=colour, marker="o", ms=4, label=line.name)
+        if line.band:
+            lows, highs = [low for _, low, _ in line.band], [high for *_, high in line.band]
+            axes.fill_between(epochs, lows, highs, color=colour, alpha=0.15)
+    axes.set_title(sweep.title, fontsize=11)
+    axes.set_xlabel("epochs")
+    axes.set_ylabel(f"{metric} on val, %{f'; mean and range of {sweep.seeds} seeds' if sweep.seeds > 1 else ''}")
+    axes.grid(color="#e3e7eb", lw=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
 
 
 def _draw_confusion(axes: Any, matrix: Matrix, classes: Sequence[str]) -> None:

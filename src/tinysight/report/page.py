@@ -17,8 +17,8 @@ from tinysight.measure.quality import PerImage
 from tinysight.report import text
 from tinysight.report.chart import pareto_chart
 from tinysight.report.classes import class_rows, confusion_of
-from tinysight.report.curves import epoch_sweeps, training_curves
-from tinysight.report.figures import write_confusion, write_results
+from tinysight.report.curves import epoch_sweeps, sweep_panels, training_curves
+from tinysight.report.figures import write_confusion, write_results, write_sweeps
 from tinysight.report.headline import headline, three_axes
 from tinysight.report.lineage import chain_to, purchases
 from tinysight.report.pictures import choose_photos, galleries, write_samples
@@ -45,8 +45,8 @@ def write_report(
 ) -> Path:
     """Write ``report.html`` into the run's folder and return its path.
 
-    Beside it go ``results.png``, ``confusion_matrix.png`` and ``samples/*.jpg``. What the run's folder no longer holds
-    is left out, and the page says so.
+    Beside it go ``results.png``, ``confusion_matrix.png``, ``samples/*.jpg``, and ``sweeps.png`` where there are any.
+    What the run's folder no longer holds is left out, and the page says so.
     """
     by_id = {record.id: record for record in records}
     reference, best = by_id[summary["reference"]], by_id[summary["best"]]
@@ -56,6 +56,7 @@ def write_report(
     chain = chain_to(best, by_id)
     plan = stored_plan(run)
     write_results(run, records, task.metric, goal.max_drop)
+    write_sweeps(run, epoch_sweeps(records), task.metric)
     page = _environment().get_template("page.html").render(
         run=run.name,
         task=task,
@@ -72,7 +73,7 @@ def write_report(
         chain=chain,
         purchases=purchases(run, task, goal, chain),
         curves=training_curves(run, records),
-        sweeps=epoch_sweeps(records, task.metric),
+        sweeps=sweep_panels(records, task.metric),
         plan=plan,
         recipe=recipe_text(plan),
         rounds=rounds,

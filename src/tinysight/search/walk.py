@@ -109,7 +109,9 @@ def _hopeless(parent: CandidateRecord, records: Sequence[CandidateRecord], goal:
     """Say why an untrained network cannot win, whatever it learns; None where it can."""
     if not is_untrained(parent.steps):
         return None
-    holding = [record for record in records if record.drop and record.drop.p_within >= goal.confidence]
+    # Its own children cost what it will cost: another training of it may still be better.
+    rivals = [record for record in records if record.parent != parent.id]
+    holding = [record for record in rivals if record.drop and record.drop.p_within >= goal.confidence]
     bound = min(holding, key=goal.outlook)
     if goal.outlook(parent) < goal.outlook(bound):
         return None
