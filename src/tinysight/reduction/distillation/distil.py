@@ -21,9 +21,10 @@ __all__ = ["Distil"]
 
 
 class Distil(Learning):
-    """Train on (1 - ``soft``) x task loss + ``soft`` x T^2 x KL(teacher at T || student at T) (Hinton et al. 2015).
+    """Learn the labels and, with the weight ``soft``, the reference's scores softened by ``temperature``.
 
-    The teacher is the reference. It labels ``views`` fixed augmented views of every image once, which is cheaper than
+    The loss is (1 - ``soft``) x task loss + ``soft`` x T^2 x KL(teacher at T || student at T) (Hinton et al. 2015). The
+    teacher is the reference. It labels ``views`` fixed augmented views of every image once, which is cheaper than
     asking it for every batch and as good when there are several (Beyer et al. 2022 for why both see the same view);
     with ``views`` 0, and for data that changes at every reading, it is asked live. ``unlabeled`` is a folder of further
     photos, which count in the soft part alone.
