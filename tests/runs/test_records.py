@@ -10,7 +10,7 @@ from tinysight.runs.records import SCHEMA, CandidateRecord
 FIELDS = [
     "schema", "id", "parent", "stage", "variant", "config", "seed", "steps", "verdict", "why", "quality", "drop",
     "bytes", "params_total", "params_used", "nonzero", "macs", "latency_ms", "e2e_ms", "speedup", "speedup_eager",
-    "peak_rss_mb", "precision", "artifact", "seconds",
+    "prospect", "peak_rss_mb", "precision", "artifact", "seconds",
 ]  # fmt: skip
 PARTS = {
     "quality": ["metric", "split", "value", "low", "high"],
