@@ -2,7 +2,7 @@
 
     python benchmarks/teachers.py [--student mobilenetv4_conv_small_050] [--size 320] [--batches 8] [--rounds 5]
 
-Prints a table in Markdown: the time of a distilled step as a multiple of a plain one, median and spread over
+Writes docs/results/teachers.md: the time of a distilled step as a multiple of a plain one, median and spread over
 rounds, and how far each teacher's soft loss is from that of eager float32. Pictures are drawn facades; weights are
 random, which times do not depend on.
 """
@@ -13,7 +13,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -28,14 +28,22 @@ from tinysight.data.readers import Facades
 from tinysight.engines import ENGINES
 from tinysight.engines.export import export_onnx
 from tinysight.engines.hardware import processor
+from tinysight.files import write_text
 from tinysight.models.scores import Scores
 from tinysight.models.spec import ModelSpec
 from tinysight.progress import Progress
+from tinysight.runs.environment import versions
 from tinysight.tasks import Segmentation
 from tinysight.training.batches import Batch, Batches
 from tinysight.training.losses import soft_targets, task_loss
 from tinysight.training.teachers import EagerTeacher, EngineTeacher, FixedViews, LiveTeacher, Sizes
 
+PAGE = Path(__file__).parent.parent / "docs" / "results" / "teachers.md"
+ABOUT = (
+    "Seconds of a training step with each kind of teacher, against a step without one. Fixed views are labelled once, "
+    "before; that costs as much as so many epochs with the engine as there are views, and is shared by all students. "
+    "Made by `python benchmarks/teachers.py`."
+)
 BATCH_SIZE = 8
 TASK = Segmentation(("background", "advertising"))
 HARD = task_loss("cross_entropy", TASK)
@@ -140,20 +148,26 @@ def main() -> int:
         losses = {
             name: soft_losses(student, epoch) for name, epoch in named.items() if name not in {"none", "fixed views"}
         }
-    print_table(times, losses)
-    print(f"\n{processor().name}, {threads} threads, {options.size} px, batch {BATCH_SIZE}, student {options.student}")
+    conditions = (
+        f"{processor().name}, {threads} threads; PSPNet on {options.student} taught by PSPNet on {options.teacher}, "
+        f"{options.size} px, batches of {BATCH_SIZE}; {options.rounds} rounds of {options.batches} steps, all in turn; "
+        f"torch {versions()['torch']}, openvino {versions()['openvino']}."
+    )
+    page = "\n".join(["# What a teacher costs", "", ABOUT, "", *table(times, losses), "", conditions, ""])
+    write_text(PAGE, page)
+    print(page)
     return 0
 
 
-def print_table(times: dict[str, list[float]], losses: dict[str, list[float]]) -> None:
-    """Print one row a teacher."""
-    print("| teacher | s a step | × plain (5–95 %) | largest difference of the loss from eager float32 |")
-    print("|---|---|---|---|")
+def table(times: dict[str, list[float]], losses: dict[str, list[float]]) -> Iterator[str]:
+    """Yield one row a teacher."""
+    yield "| teacher | s a step | × plain (5–95 %) | loss, relative difference from eager float32 |"
+    yield "|---|---|---|---|"
     exact = np.asarray(losses["eager, float32"])
     for name, row in times.items():
         low, ratio, high = np.percentile(np.asarray(row) / np.asarray(times["none"]), [5, 50, 95])
-        off = f"{np.abs(np.asarray(losses[name]) / exact - 1).max():.1e} of it" if name in losses else "–"
-        print(f"| {name} | {np.median(row):.3f} | {ratio:.2f} ({low:.2f}–{high:.2f}) | {off} |")
+        off = f"{np.abs(np.asarray(losses[name]) / exact - 1).max():.1e}" if name in losses else "–"
+        yield f"| {name} | {np.median(row):.3f} | {ratio:.2f} ({low:.2f}–{high:.2f}) | {off} |"
 
 
 if __name__ == "__main__":
