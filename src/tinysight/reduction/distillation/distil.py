@@ -25,7 +25,7 @@ class Distil(Learning):
 
     The loss is (1 - ``soft``) x task loss + ``soft`` x T^2 x KL(teacher at T || student at T) (Hinton et al. 2015). The
     teacher is the reference. It labels ``views`` fixed augmented views of every image once, which is cheaper than
-    asking it for every batch and as good when there are several (Beyer et al. 2022 for why both see the same view);
+    asking it for every batch; teacher and student see the same view, on which Beyer et al. 2022 insist;
     with ``views`` 0, and for data that changes at every reading, it is asked live. ``unlabeled`` is a folder of further
     photos, which count in the soft part alone.
     """
