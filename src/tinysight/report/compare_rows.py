@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from tinysight.measure.records import Speedup
 from tinysight.report.compared import ComparedRun
+from tinysight.report.lineage import chain_to
 from tinysight.report.marks import counted
 from tinysight.report.text import bytes_text, count_text, latency_text, points_text, speedup_text
 from tinysight.runs.records import CandidateRecord
@@ -87,10 +88,7 @@ def flat_rows(runs: Sequence[ComparedRun]) -> list[dict[str, Any]]:
 
 def lineage(run: ComparedRun, record: CandidateRecord) -> str:
     """Return the way from the reference to ``record``: the variants, in order."""
-    by_id = {known.id: known for known in run.records}
-    chain = [record]
-    while (parent := by_id.get(chain[0].parent or "")) and parent not in chain:
-        chain.insert(0, parent)
+    chain = chain_to(record, {known.id: known for known in run.records})
     return " → ".join(link.variant for link in chain if link.parent) or record.variant
 
 

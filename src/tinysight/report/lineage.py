@@ -37,7 +37,8 @@ class Purchase(NamedTuple):
 def chain_to(best: CandidateRecord, by_id: Mapping[str, CandidateRecord]) -> list[CandidateRecord]:
     """Return the chain from the reference to ``best``, both included."""
     chain = [best]
-    while parent := by_id.get(chain[0].parent or ""):
+    # A damaged table may hold a circle.
+    while (parent := by_id.get(chain[0].parent or "")) and parent not in chain:
         chain.insert(0, parent)
     return chain
 
