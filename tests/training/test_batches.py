@@ -168,3 +168,40 @@ def test_an_empty_sample_is_named(part: str):
     setattr(sample, part, getattr(sample, part)[:0])
     with pytest.raises(UserError, match="training sample 'train/7' is empty"):
         next(_batches([sample]).plain(1))
+
+
+class _Counted(_Stored):
+    """Counts how often it is decoded."""
+
+    reads = 0
+
+    def read(self) -> tuple[np.ndarray, np.ndarray]:
+        self.reads += 1
+        return super().read()
+
+
+class _Unrepeatable(_Counted):
+    """Another picture at every reading, as of a data set that augments itself."""
+
+    repeatable = False
+
+
+def _read_in_three_epochs(kind: type[_Counted]) -> list[int]:
+    samples = [kind(number) for number in range(4)]
+    batches = _batches(samples, augment=True)
+    for _ in range(3):
+        list(batches.epoch(2))
+    return [sample.reads for sample in samples]
+
+
+def test_a_training_decodes_every_sample_once():
+    assert _read_in_three_epochs(_Counted) == [1] * 4
+
+
+def test_a_sample_that_changes_is_read_in_every_epoch():
+    assert _read_in_three_epochs(_Unrepeatable) == [3] * 4
+
+
+def test_what_does_not_fit_into_the_memory_set_aside_is_read_in_every_epoch(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tinysight.training.batches.REMEMBERED", 2 * 16 * 24 * 4)
+    assert sorted(_read_in_three_epochs(_Counted)) == [1, 1, 3, 3]

@@ -17,6 +17,10 @@ from tinysight.tasks import Task
 
 __all__ = ["Batch", "Batches", "Source"]
 
+REMEMBERED = 512 * 2**20
+"""Bytes of decoded samples a training keeps in memory. Measured on 640 px photos trained at 256 px: decoding again in
+every epoch was a tenth of a small student's step."""
+
 
 class Batch(NamedTuple):
     """What one step learns from.
@@ -50,6 +54,8 @@ class Batches:
 
     def __init__(self, samples: Sequence[Sample], policy: InputPolicy, task: Task, *, augment: bool) -> None:
         self._samples, self._policy, self._task = samples, policy, task
+        self._remembered: dict[int, tuple[Tensor, Tensor]] = {}
+        self._room = REMEMBERED
         uint8 = policy.normalised_by == "tinysight"
         self._augment = Augment(policy.height, policy.width) if augment and uint8 else None
         # (x / 255 - mean) / std, on whole batches
@@ -101,8 +107,16 @@ class Batches:
         return self._augmented(index)
 
     def _augmented(self, index: int) -> tuple[Tensor, Tensor]:
-        image, target = self._fitted(index)
+        image, target = self._remembered.get(index) or self._remember(index)
         return self._augment(image, target) if self._augment else (image, target)
+
+    def _remember(self, index: int) -> tuple[Tensor, Tensor]:
+        image, target = self._fitted(index)
+        size = image.nbytes + target.nbytes
+        if self._samples[index].repeatable and size <= self._room:
+            self._remembered[index] = image, target
+            self._room -= size
+        return image, target
 
     def _stack(self, pairs: Sequence[tuple[Tensor, Tensor]]) -> Batch:
         images = torch.stack([image for image, _ in pairs])
