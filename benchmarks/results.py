@@ -1,6 +1,7 @@
 """Runs the recipes behind a page of results, or goes on with them, and writes the page from what the runs recorded.
 
     python benchmarks/results.py facade_ads [--out runs/results]
+    python benchmarks/results.py facade_sweep      # begins with the reference of facade_ads
     python benchmarks/results.py camvid
 
 Every number on docs/results/NAME.md comes from the runs' own files; what earlier works reached is quoted.
@@ -18,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from tinysight.files import read_json, write_text
+from tinysight.report.curves import epoch_sweeps
 from tinysight.report.headline import headline
 from tinysight.report.text import bytes_text, duration_text, row, titles
-from tinysight.runs.folder import read_candidates
+from tinysight.runs.folder import RESULT, read_candidates
 from tinysight.runs.records import CandidateRecord
 
 ROOT = Path(__file__).parent.parent
@@ -37,11 +39,15 @@ class Target:
 
 @dataclass(frozen=True)
 class Page:
-    """A page of results: its runs by name, each a recipe with overrides, the targets, and what others reached."""
+    """A page of results: its runs by name, each a recipe with overrides, the targets, and what others reached.
+
+    ``begins_with`` names a run of another page, whose reference is the reference here.
+    """
 
     title: str
     about: str
     runs: dict[str, Sequence[str]]
+    begins_with: str = ""
     targets: tuple[Target, ...] = ()
     earlier: str = ""
 
@@ -65,12 +71,18 @@ PAGES_BY_NAME = {
         "Photos of street facades, 367 for training and 80 for validation; labels are boxes drawn as masks, not "
         "outlines.",
         {"facade_ads": ["facade_ads.yaml"]},
-        (
+        targets=(
             Target("file, against the reference's checkpoint as saved", 0.99),
             Target("file, against the reference's live weights", 0.95),
             Target("time, against the reference in eager PyTorch", 0.97),
         ),
-        S1,
+        earlier=S1,
+    ),
+    "facade_sweep": Page(
+        "How long to teach a student, and whether a teacher helps",
+        "One student of the facade photos, taught for different lengths by its teacher and by the labels alone.",
+        {"facade_sweep": ["facade_sweep.yaml"]},
+        begins_with="facade_ads",
     ),
     "camvid": Page(
         "CamVid: driving video, 11 classes",
@@ -92,7 +104,7 @@ class Run:
     @staticmethod
     def open(folder: Path) -> Run:
         """Read a run's files."""
-        return Run(folder, read_candidates(folder), read_json(folder / "result.json"))
+        return Run(folder, read_candidates(folder), read_json(folder / RESULT))
 
     def record(self, which: str) -> CandidateRecord:
         """Return the ``reference`` or the ``best``."""
@@ -152,6 +164,21 @@ def candidate_lines(run: Run) -> Iterator[str]:
         yield "| " + " | ".join(cell.replace("|", "/") for cell in shown) + " |"
 
 
+def sweep_lines(run: Run) -> Iterator[str]:
+    """Yield a table of every sweep: a row for each setting, a column for each number of epochs."""
+    for sweep in epoch_sweeps(run.records):
+        lengths = sorted({epochs for line in sweep.lines for epochs, _ in line.points})
+        yield f"Mean and range of up to {sweep.seeds} seeds, %, after so many epochs:"
+        yield ""
+        yield "| | " + " | ".join(f"{length:g}" for length in lengths) + " |"
+        yield "|" + "---|" * (len(lengths) + 1)
+        for line in sweep.lines:
+            cells = {epochs: f"{mean:.2f}" for epochs, mean in line.points}
+            cells |= {epochs: f"{cells[epochs]} ({low:.2f}–{high:.2f})" for epochs, low, high in line.band}
+            yield f"| {line.name} | " + " | ".join(cells.get(length, "") for length in lengths) + " |"
+        yield ""
+
+
 def condition_lines(run: Run) -> Iterator[str]:
     """Yield the conditions of every number."""
     reference, summary = run.record("reference"), run.summary
@@ -192,6 +219,10 @@ def write_page(name: str, page: Page, runs: dict[str, Run]) -> Path:
         if page.targets:
             lines += [*target_lines(run, page), ""]
         lines += [*headline_lines(run), "", f"![quality against time, {label}]({chart})", ""]
+        if (run.folder / "sweeps.png").is_file():
+            sweeps = f"{label}_sweeps.png"
+            shutil.copyfile(run.folder / "sweeps.png", PAGES / sweeps)
+            lines += [*sweep_lines(run), f"![quality against epochs, {label}]({sweeps})", ""]
         lines += [*candidate_lines(run), "", *condition_lines(run), ""]
     if page.earlier:
         lines += ["## What came before", "", page.earlier, ""]
@@ -202,6 +233,13 @@ def write_page(name: str, page: Page, runs: dict[str, Run]) -> Path:
     return PAGES / f"{name}.md"
 
 
+def reference_network(folder: Path) -> Path:
+    """Return where the reference of a finished run lies."""
+    if not (folder / RESULT).is_file():
+        sys.exit(f"{folder} holds no finished run: run 'python benchmarks/results.py {folder.name}' first")
+    return folder / "candidates" / str(read_json(folder / RESULT)["reference"]) / "network"
+
+
 def main() -> int:
     """Run or go on with the recipes, then write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -209,10 +247,11 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("runs/results"), help="where the runs lie")
     options = parser.parse_args()
     page = PAGES_BY_NAME[options.name]
+    given = [f"model.checkpoint={reference_network(options.out / page.begins_with)}"] if page.begins_with else []
     runs = {}
     for label, (recipe, *overrides) in page.runs.items():
         folder = options.out / label
-        command = ["reduce", str(ROOT / "recipes" / recipe), *overrides, "--out", str(folder)]
+        command = ["reduce", str(ROOT / "recipes" / recipe), *overrides, *given, "--out", str(folder)]
         subprocess.run([sys.executable, "-m", "tinysight.cli", *command], check=True)
         runs[label] = Run.open(folder)
     print(f"wrote {write_page(options.name, page, runs)}")

@@ -24,7 +24,7 @@ from tinysight.progress import Progress
 from tinysight.reduction.network import CHECKPOINT, WEIGHTS
 from tinysight.report.page import write_report
 from tinysight.runs.environment import environment
-from tinysight.runs.folder import RunFolder
+from tinysight.runs.folder import RESULT, RunFolder
 from tinysight.runs.records import CandidateRecord
 from tinysight.search.choice import choose, finalists
 from tinysight.search.floor import certifiable_drop, compare, judge
@@ -35,7 +35,6 @@ from tinysight.workshop import EAGER, Workshop
 __all__ = ["Result", "run"]
 
 CHOICE = "choice.json"
-RESULT = "result.json"
 BEST = "best"
 SUMMARY = {
     "schema", "best", "reference", "goal", "test", "broken_limits", "floor", "baseline", "cautions",

@@ -9,16 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.table import Table
 
 from tinysight.errors import UserError
 from tinysight.files import write_text
-from tinysight.report import text
 from tinysight.report.cautions import PAIRED_WITHIN, cautions
 from tinysight.report.chart import run_class, runs_chart
 from tinysight.report.compare_rows import FLAT_COLUMNS, RESULT_COLUMNS, flat_rows, result_rows, settings
 from tinysight.report.compared import ComparedRun, open_runs
+from tinysight.report.html import environment
 from tinysight.report.runs_figure import write_runs_figure
 from tinysight.report.terminal import plain_console
 from tinysight.runs.records import CandidateRecord
@@ -74,12 +73,9 @@ def _by_metric(runs: Sequence[ComparedRun]) -> dict[str, dict[str, Sequence[Cand
 
 
 def _page(runs: Sequence[ComparedRun]) -> str:
-    environment = Environment(
-        loader=PackageLoader("tinysight.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
     charts = {metric: runs_chart(of, metric) for metric, of in _by_metric(runs).items()}
-    return environment.get_template("compare.html").render(
+    page = environment().get_template("compare.html")
+    return page.render(
         made_by=MADE_BY,
         runs=runs,
         colours=[run_class(number) for number in range(len(runs))],
@@ -90,7 +86,6 @@ def _page(runs: Sequence[ComparedRun]) -> str:
         columns=_titles(runs),
         rows=result_rows(runs),
         settings=settings(runs),
-        text=text,
     )
 
 

@@ -12,14 +12,12 @@ from pydantic import BaseModel, ValidationError
 from tinysight.errors import UserError
 from tinysight.files import read_json
 from tinysight.measure.records import Quality
-from tinysight.runs.folder import CANDIDATES, PLAN, read_candidates
+from tinysight.runs.folder import CANDIDATES, PLAN, RESULT, read_candidates
 from tinysight.runs.records import CandidateRecord
 from tinysight.search.choice import choose
 from tinysight.search.goal import Goal
 
 __all__ = ["ComparedRun", "Outcome", "open_runs"]
-
-RESULT = "result.json"
 
 
 class Check(BaseModel):

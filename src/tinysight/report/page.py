@@ -7,7 +7,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tinysight.errors import UserError
@@ -20,6 +19,7 @@ from tinysight.report.classes import class_rows, confusion_of
 from tinysight.report.curves import epoch_sweeps, sweep_panels, training_curves
 from tinysight.report.figures import write_confusion, write_results, write_sweeps
 from tinysight.report.headline import headline, three_axes
+from tinysight.report.html import environment
 from tinysight.report.lineage import chain_to, purchases
 from tinysight.report.pictures import choose_photos, galleries, write_samples
 from tinysight.report.stored import recipe_text, stored_plan, stored_statistics
@@ -57,11 +57,12 @@ def write_report(
     plan = stored_plan(run)
     write_results(run, records, task.metric, goal.max_drop)
     write_sweeps(run, epoch_sweeps(records), task.metric)
-    page = _environment().get_template("page.html").render(
+    page = environment().get_template("page.html").render(
         run=run.name,
         task=task,
         goal=goal,
         records=records,
+        stages=_stages_of(records),
         by_id=by_id,
         reference=reference,
         best=best,
@@ -82,16 +83,6 @@ def write_report(
     )  # fmt: skip
     write_text(run / REPORT, page)
     return run / REPORT
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("tinysight.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["signed"] = text.signed
-    environment.globals.update(text=text, stages_of=_stages_of)
-    return environment
 
 
 def _stages_of(records: Sequence[CandidateRecord]) -> list[list[CandidateRecord]]:

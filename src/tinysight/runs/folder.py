@@ -15,12 +15,13 @@ from tinysight.errors import UserError
 from tinysight.files import read_json, sweep_drafts, write_json, write_text
 from tinysight.runs.records import CandidateRecord
 
-__all__ = ["PLAN", "RunFolder", "differences", "next_free", "read_candidates"]
+__all__ = ["PLAN", "RESULT", "RunFolder", "differences", "next_free", "read_candidates"]
 
 PLAN = "plan.json"
 CANDIDATES = "candidates.jsonl"
 RECORD = "record.json"
 TABLE = "results.csv"
+RESULT = "result.json"
 
 
 class RunFolder:
