@@ -166,9 +166,11 @@ def candidate_lines(run: Run) -> Iterator[str]:
 
 def sweep_lines(run: Run) -> Iterator[str]:
     """Yield a table of every sweep: a row for each setting, a column for each number of epochs."""
+    quality = run.record("reference").quality
+    assert quality
     for sweep in epoch_sweeps(run.records):
         lengths = sorted({epochs for line in sweep.lines for epochs, _ in line.points})
-        yield f"Mean and range of up to {sweep.seeds} seeds, %, after so many epochs:"
+        yield f"{quality.metric} on {quality.split}, %, by epochs: mean and range of up to {sweep.seeds} seeds."
         yield ""
         yield "| | " + " | ".join(f"{length:g}" for length in lengths) + " |"
         yield "|" + "---|" * (len(lengths) + 1)
@@ -234,10 +236,10 @@ def write_page(name: str, page: Page, runs: dict[str, Run]) -> Path:
 
 
 def reference_network(folder: Path) -> Path:
-    """Return where the reference of a finished run lies."""
+    """Return the full path of a finished run's reference: a relative one would count from the recipe."""
     if not (folder / RESULT).is_file():
         sys.exit(f"{folder} holds no finished run: run 'python benchmarks/results.py {folder.name}' first")
-    return folder / "candidates" / str(read_json(folder / RESULT)["reference"]) / "network"
+    return folder.resolve() / "candidates" / str(read_json(folder / RESULT)["reference"]) / "network"
 
 
 def main() -> int:
