@@ -10,6 +10,7 @@ random, which times do not depend on.
 from __future__ import annotations
 
 import argparse
+import copy
 import sys
 import tempfile
 import time
@@ -36,7 +37,7 @@ from tinysight.runs.environment import versions
 from tinysight.tasks import Segmentation
 from tinysight.training.batches import Batch, Batches
 from tinysight.training.losses import soft_targets, task_loss
-from tinysight.training.teachers import EagerTeacher, EngineTeacher, FixedViews, LiveTeacher, Sizes
+from tinysight.training.teachers import EngineTeacher, FixedViews, LiveTeacher, Sizes
 
 PAGE = Path(__file__).parent.parent / "docs" / "results" / "teachers.md"
 ABOUT = (
@@ -55,7 +56,7 @@ class Bf16Teacher:
     """The eager teacher under bfloat16 autocast and channels_last, whatever the processor makes of it."""
 
     def __init__(self, scores: nn.Module) -> None:
-        self._scores = scores.eval().to(memory_format=torch.channels_last)
+        self._scores = copy.deepcopy(scores).eval().to(memory_format=torch.channels_last)
 
     def __call__(self, images: Tensor) -> Tensor:
         shown = images.to(memory_format=torch.channels_last)
@@ -64,14 +65,14 @@ class Bf16Teacher:
 
 
 class PlainTeacher:
-    """The eager teacher in float32, in torch's usual layout."""
+    """The eager teacher in float32, in torch's usual layout or in ``channels_last``."""
 
-    def __init__(self, scores: nn.Module) -> None:
-        self._scores = scores.eval()
+    def __init__(self, scores: nn.Module, layout: torch.memory_format = torch.contiguous_format) -> None:
+        self._scores, self._layout = copy.deepcopy(scores).eval().to(memory_format=layout), layout
 
     def __call__(self, images: Tensor) -> Tensor:
         with torch.no_grad():
-            return self._scores(images)
+            return self._scores(images.to(memory_format=self._layout))
 
 
 def network(encoder: str) -> nn.Module:
@@ -89,7 +90,7 @@ def epochs(teacher: nn.Module, policy: InputPolicy, batches: Batches, folder: Pa
     compiled = EngineTeacher(engine.compile(folder, threads=threads, execute=execute))
     live = {
         "eager, float32": PlainTeacher(teacher),
-        "eager, float32, channels_last": EagerTeacher(teacher, "cpu"),
+        "eager, float32, channels_last": PlainTeacher(teacher, torch.channels_last),
         "eager, bfloat16, channels_last": Bf16Teacher(teacher),
         f"OpenVINO, {execute}": compiled,
     }
@@ -109,7 +110,9 @@ def seconds_a_step(student: nn.Module, epoch: Epoch, count: int) -> float:
         if number == 1:
             started = time.perf_counter()
         batch = batch.to("cpu")
-        loss = (HARD if batch.taught is None else SOFT)(batch, student(batch.images))
+        with torch.autocast("cpu", torch.bfloat16, enabled=processor().has_bf16):  # as the training loop does
+            scores = student(batch.images)
+        loss = (HARD if batch.taught is None else SOFT)(batch, scores.float())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -150,7 +153,8 @@ def main() -> int:
         }
     conditions = (
         f"{processor().name}, {threads} threads; PSPNet on {options.student} taught by PSPNet on {options.teacher}, "
-        f"{options.size} px, batches of {BATCH_SIZE}; {options.rounds} rounds of {options.batches} steps, all in turn; "
+        f"{options.size} px, batches of {BATCH_SIZE}; {options.rounds} rounds of {options.batches} steps, all in turn "
+        f"(`--rounds {options.rounds} --batches {options.batches}`); "
         f"torch {versions()['torch']}, openvino {versions()['openvino']}."
     )
     page = "\n".join(["# What a teacher costs", "", ABOUT, "", *table(times, losses), "", conditions, ""])

@@ -18,7 +18,13 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from tinysight.recipe import parse_stages
+from tinysight.config import Config
+from tinysight.data.readers import READERS
+from tinysight.models.settings import ModelSettings
+from tinysight.recipe import Recipe, parse_stages
+from tinysight.reduction.table import METHODS
+from tinysight.search.goal import Goal, Limits
+from tinysight.training.settings import Training
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("docs", "examples", "recipes", "benchmarks")
@@ -74,6 +80,23 @@ def test_the_stages_of_the_recipe_page_are_valid(snippet: str) -> None:
     stages = yaml.safe_load(textwrap.dedent(snippet.removeprefix("stages:\n")))
     assert parse_stages(stages, problems)
     assert not problems
+
+
+CONFIGS = {
+    **{f"method {name}": method for name, method in METHODS.items()},
+    **{f"reader {name}": reader for name, reader in READERS.items()},
+    "train": Training,
+    "goal": Goal,
+    "limits": Limits,
+    "model": ModelSettings,
+    "recipe": Recipe,
+}
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_the_recipe_page_knows_every_setting(config: type[Config]) -> None:
+    page = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+    assert [key for key in config.model_fields if not re.search(rf"\b{key}\b", page)] == []
 
 
 def test_only_marked_blocks_are_taken(tmp_path: Path) -> None:

@@ -145,3 +145,26 @@ def test_the_names_types_see_are_those_there_are():
     for_types = next(node for node in tree.body if isinstance(node, ast.If))
     seen = {alias.asname or alias.name for node in for_types.body for alias in node.names}
     assert seen == set(tinysight.__all__)
+
+
+def exported_by(module: str) -> set[str]:
+    """The names in a module's ``__all__``."""
+    path = ROOT.joinpath(*module.split("."))
+    tree = ast.parse((path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text())
+    lists = [
+        node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    ]
+    return {str(name) for listed in lists for name in ast.literal_eval(listed)}
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_only_what_a_module_exports_is_imported(path: Path):
+    hidden = [
+        f"{node.module}.{alias.name}"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("tinysight.")
+        for alias in node.names
+        if f"{node.module}.{alias.name}".removeprefix("tinysight.") not in MODULES
+        and alias.name not in exported_by(node.module.removeprefix("tinysight."))
+    ]
+    assert hidden == []

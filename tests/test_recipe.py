@@ -89,6 +89,20 @@ def test_paths_are_relative_to_the_recipe(write, tmp_path, monkeypatch):
     assert load_recipe(write(GOOD)).data.path == tmp_path / "photos"
 
 
+def test_a_path_on_the_command_line_counts_from_where_one_is(write, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    recipe = load_recipe(write(GOOD), ["data.path=mine", "model.checkpoint=trained"])
+    assert recipe.data.path == tmp_path / "elsewhere" / "mine"
+    assert recipe.model.checkpoint == tmp_path / "elsewhere" / "trained"
+
+
+def test_the_plan_of_a_checkpoint_says_nothing_of_a_network_that_is_not_used(write):
+    plan = load_recipe(write(FACADES + "model: {checkpoint: trained}")).plan()
+    assert list(plan["model"]) == ["checkpoint"]
+    assert "input" not in plan
+
+
 def test_a_checkpoints_path_is_too(write, tmp_path):
     recipe = load_recipe(write(FACADES + "model: {checkpoint: trained/network}"))
     assert recipe.model.checkpoint == tmp_path / "trained" / "network"
@@ -143,6 +157,7 @@ def test_a_methods_path_is_relative_to_the_recipe(write, tmp_path):
         ("[sweep: {finetune: {epoch: [1, 2]}}]", "stages.0.finetune.epoch: unknown key, did you mean 'epochs'"),
         ("[sweep: [1, 2]]", "stages.0: write a method's name"),
         ("[sweep: trim]", "stages.0: write a method's name"),
+        ("[sweep: {finetune: {epochs: []}}]", "stages.0.sweep: a list is empty"),
     ],
 )
 def test_what_is_wrong_in_a_sweep_or_shortlist_is_said_once(write, stages, problem):
@@ -162,7 +177,7 @@ def test_what_is_wrong_in_a_sweep_or_shortlist_is_said_once(write, stages, probl
         ("goal.limits.bytes=5", lambda recipe: recipe.goal.limits.bytes, 5),
         ("device=cpu", lambda recipe: recipe.device, "cpu"),
         ("engine=openvino", lambda recipe: recipe.engine.name, "openvino"),
-        ("engine.threads=1", lambda recipe: recipe.engine.threads, 1),
+        ("engine.threads=1", lambda recipe: (recipe.engine.name, recipe.engine.threads), ("onnxruntime", 1)),
         ("stages.1.finetune.epochs=9", lambda recipe: recipe.stages[1].variants[0].epochs, 9),
         ("stages.0=recalibrate", lambda recipe: recipe.stages[0].name, "recalibrate"),
         ("stages=[trim]", lambda recipe: len(recipe.stages), 1),
@@ -186,7 +201,7 @@ def test_an_override_makes_the_group_it_needs(write):
         ("train.epochs=[", "'train.epochs=[': the value is not valid YAML"),
         ("stages.9=trim", "'stages.9=trim': the recipe has no place 'stages.9'"),
         ("stages.first=trim", "'stages.first=trim': the recipe has no place 'stages.first'"),
-        ("seed.x.y=1", "seed: "),
+        ("seed.x.y=1", "'seed.x.y=1': the recipe has no place 'seed.x.y'"),
         ("seed=2024-99-99", "'seed=2024-99-99': the value is not valid YAML (month must be in 1..12)"),
         (
             "train={epochs: 1, epochs: 2}",

@@ -28,9 +28,9 @@ def job(tiny_network, tiny_task, tiny_data):
     return Job(
         plan={"model": {"name": "tiny"}}, task=tiny_task, reader=Facades(train=12, val=6, test=4, height=64, width=64),
         dataset=dataset, data_digest=dataset.digest(), weights_digest="", train=dataset.split("train"), augment=False,
-        make_reference=lambda folder, progress: tiny_network.copy(), pristine=tiny_network.module, caution="",
-        stages=(STAGE,),
-        goal=Goal(max_drop=5), engine=EngineSettings(threads=2), seed=0, device="cpu",
+        training="reference-0", make_reference=lambda folder, progress: tiny_network.copy(),
+        pristine=tiny_network.module, caution="", stages=(STAGE,), goal=Goal(max_drop=5),
+        engine=EngineSettings(threads=2), seed=0, device="cpu",
     )  # fmt: skip
 
 
@@ -104,3 +104,8 @@ def test_a_candidate_whose_record_counts_other_files_is_made_again(again, made):
     path.write_text(json.dumps(line))
     record = again.attempt(made[1], STAGE, Fp16(), None)
     assert list(record.bytes.files) == list(made[2].bytes.files)
+
+
+def test_a_candidate_that_is_found_again_stands_in_todays_stage(again, made):
+    renamed = Stage("formats", (Fp16(),))
+    assert again.attempt(made[1], renamed, Fp16(), None).stage == "formats"

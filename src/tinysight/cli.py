@@ -16,6 +16,8 @@ from tinysight.errors import UserError
 __all__ = ["app", "main"]
 
 INTERRUPTED = 130
+RESUMED = {"demo", "train", "reduce", "resume"}
+"""Verbs that go on where they were interrupted; the others begin again."""
 
 app = typer.Typer(
     name="tinysight",
@@ -134,7 +136,9 @@ def predict(
 @app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="A run's folder.")],
-    candidate: Annotated[str, typer.Argument(help="A candidate's id, its beginning, or 'best'.", metavar="ID")],
+    candidate: Annotated[
+        str, typer.Argument(help="A candidate's id or its beginning, its variant, or 'best'.", metavar="ID")
+    ],
     threads: Threads = None,
     out: Out = None,
 ) -> None:
@@ -190,9 +194,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a locale without UTF-8 must not end a run
+    arguments = sys.argv[1:] if sys.argv[1:] not in ([], ["data"]) else [*sys.argv[1:], "--help"]
     try:
         # Without standalone mode typer returns the code to end with, also of an interruption, instead of raising.
-        arguments = sys.argv[1:] if sys.argv[1:] not in ([], ["data"]) else [*sys.argv[1:], "--help"]
         code = app(arguments, prog_name="tinysight", standalone_mode=False)
     except UserError as error:
         _stop(str(error))
@@ -205,7 +209,10 @@ def main() -> None:
             raise
         _stop(f"{error.format_message()}; see 'tinysight --help'")
     if code == INTERRUPTED:
-        print("\nstopped: nothing finished is lost, and the same command goes on from here", file=sys.stderr)
+        goes_on = (
+            ": nothing finished is lost, and the same command goes on from here" if arguments[0] in RESUMED else ""
+        )
+        print(f"\nstopped{goes_on}", file=sys.stderr)
     if code:
         sys.exit(code)
 

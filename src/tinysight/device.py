@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from tinysight.data import Dataset
-from tinysight.data.check import CheckReport, check, contact_sheet
+from tinysight.data.check import CheckReport, check
 from tinysight.data.images import IMAGE_SUFFIXES, find_images, read_image, write_png
 from tinysight.data.readers import Reader
+from tinysight.data.sheet import contact_sheet
 from tinysight.data.source import open_data, save_data
-from tinysight.data.splits import hold_out
+from tinysight.data.splits import hold_out, missing_splits
 from tinysight.engines import ENGINES
 from tinysight.engines.bundle import Bundle, compile_bundle
 from tinysight.engines.hardware import processor
@@ -95,7 +96,10 @@ def check_data(recipe: Path, overrides: list[str], out: Path | None) -> Path:
     sheet = folder / "contact_sheet.png"
     write_png(sheet, contact_sheet(dataset))
     _print_check(report, dataset)
-    if count := len(report.errors):
+    missing = missing_splits(dataset)
+    if missing:
+        print(f"error: missing split: {missing}")
+    if count := len(report.errors) + bool(missing):
         raise UserError(
             f"{count} error{'s' if count > 1 else ''} in the data, listed above (contact sheet: {sheet.resolve()}): "
             "mend what is broken"

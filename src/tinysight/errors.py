@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["UserError", "nearest", "unknown_name"]
+__all__ = ["UserError", "nearest", "one_line", "unknown_name"]
 
 
 class UserError(Exception):
@@ -13,6 +13,11 @@ class UserError(Exception):
 
     The command line prints it as it stands and exits with code 2; it never shows a traceback for it.
     """
+
+
+def one_line(error: BaseException | str, longest: int = 200) -> str:
+    """Return what a library's error says, on one line and no longer than a reader will bear."""
+    return " ".join(str(error).split())[:longest]
 
 
 def nearest(name: str, valid: Iterable[str]) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from tinysight.errors import UserError
+from tinysight.errors import UserError, one_line
 
 __all__ = [
     "draft_of",
@@ -106,7 +106,7 @@ def parse_yaml(text: str) -> Any:
     try:
         return yaml.load(text, _UniqueKeys)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # dates and long numbers raise plain ValueErrors
-        raise ValueError(" ".join(str(error).split())) from error
+        raise ValueError(one_line(error)) from error
 
 
 class _UniqueKeys(yaml.SafeLoader):

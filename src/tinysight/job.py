@@ -15,14 +15,16 @@ from tinysight.data import Dataset, Sample
 from tinysight.data.memory import in_memory
 from tinysight.data.readers import Reader
 from tinysight.data.sample import file_digest
-from tinysight.data.splits import hold_out
+from tinysight.data.splits import hold_out, require_splits
 from tinysight.engines.settings import EngineSettings
-from tinysight.errors import UserError
+from tinysight.errors import UserError, one_line
+from tinysight.models.spec import ModelSpec
 from tinysight.progress import Progress
 from tinysight.recipe import Recipe
-from tinysight.reduction.network import WEIGHTS, Network, load_network
-from tinysight.reduction.step import PrecisionReduction
+from tinysight.reduction.network import WEIGHTS, Network, checkpoint_folder, load_network
+from tinysight.reduction.step import ArchitectureReduction, NotApplicable, PrecisionReduction
 from tinysight.reduction.verify import run
+from tinysight.runs.folder import differences
 from tinysight.search.goal import Goal
 from tinysight.search.walk import Stage
 from tinysight.tasks import TASKS, Task
@@ -31,7 +33,18 @@ from tinysight.training.loop import choose_device, fit
 from tinysight.training.losses import task_loss
 from tinysight.training.settings import Training
 
-__all__ = ["Job", "job_from_recipe"]
+__all__ = [
+    "Job",
+    "fit_reference",
+    "job_from_recipe",
+    "reference_of",
+    "refuse_one_class",
+    "refuse_other_network",
+    "refuse_unbuildable",
+    "refuse_wrong_output",
+    "set_aside",
+    "training_name",
+]
 
 
 @dataclass(frozen=True)
@@ -40,7 +53,8 @@ class Job:
 
     ``plan`` is what a resumed run must have in common with the first. ``reader`` opens validation and test data in
     processes without torch; ``train`` may be live. ``weights_digest`` identifies weights that come from outside.
-    ``make_reference`` builds and, where asked, trains the reference, keeping its state in the folder it is given.
+    ``make_reference`` builds and, where asked, trains the reference, keeping its state in the folder it is given, whose
+    name is to be ``training``: it tells trainings that differ in anything apart.
     ``pristine`` is a live network as it was handed over. ``caution`` is what a reader must know about the data.
     """
 
@@ -52,6 +66,7 @@ class Job:
     weights_digest: str
     train: Sequence[Sample]
     augment: bool
+    training: str
     make_reference: Callable[[Path, Progress], Network]
     pristine: nn.Module | None
     caution: str
@@ -84,16 +99,18 @@ def job_from_recipe(recipe: Recipe) -> Job:
             "the recipe has neither train nor model.checkpoint: a network with random weights has no quality to keep; "
             "add a train section, or a checkpoint"
         )
+    checkpoint = recipe.model.checkpoint and checkpoint_folder(recipe.model.checkpoint)
     given = recipe.data.read()
+    require_splits(given)
+    refuse_missing_files(recipe.stages)
     dataset = hold_out(given, recipe.test_fraction)
     train = in_memory(dataset.split("train"))
-    dataset.split("val")
     task = TASKS[recipe.task](dataset.classes, dataset.ignore_index)
     digest = dataset.digest()
     refuse_one_class(train, task)
 
     def make_reference(folder: Path, progress: Progress) -> Network:
-        return reference_of(recipe, task, train, digest, folder, progress)
+        return reference_of(recipe, task, train, folder, progress)
 
     return Job(
         plan=recipe.plan(),
@@ -101,9 +118,10 @@ def job_from_recipe(recipe: Recipe) -> Job:
         reader=recipe.data,
         dataset=dataset,
         data_digest=digest,
-        weights_digest=file_digest(recipe.model.checkpoint / WEIGHTS) if recipe.model.checkpoint else "",
+        weights_digest=file_digest(checkpoint / WEIGHTS) if checkpoint else "",
         train=train,
         augment=recipe.train.augment if recipe.train else True,
+        training=training_name(recipe, digest),
         make_reference=make_reference,
         pristine=None,
         caution=set_aside(given, dataset, trained_elsewhere=recipe.model.checkpoint is not None),
@@ -113,6 +131,47 @@ def job_from_recipe(recipe: Recipe) -> Job:
         seed=recipe.seed,
         device=recipe.device,
     )
+
+
+def refuse_missing_files(stages: Sequence[Stage]) -> None:
+    """Look for the files that methods name, before anything is trained.
+
+    Raises:
+        UserError: some are missing: all of them in one message.
+    """
+    problems = []
+    for number, stage in enumerate(stages):
+        for variant in stage.variants:
+            try:
+                _ = variant.outside
+            except UserError as error:
+                problems.append(f"stages.{number}: {variant.name}: {error}")
+    if problems:
+        raise UserError("; ".join(dict.fromkeys(problems)))
+
+
+def refuse_unbuildable(stages: Sequence[Stage], spec: ModelSpec, classes: int) -> None:
+    """Build the students of the first stage that makes any: a mistyped encoder must not cost the reference's training.
+
+    What later stages start from is not known yet.
+
+    Raises:
+        UserError: some cannot be built: all of them in one message.
+    """
+    for number, stage in enumerate(stages):
+        students = [variant for variant in stage.variants if isinstance(variant, ArchitectureReduction)]
+        problems = []
+        for student in students:
+            try:
+                student.design(spec, classes).build()
+            except NotApplicable:  # it will be skipped, with this reason
+                continue
+            except UserError as error:
+                problems.append(f"stages.{number}: {student.name}: {error}")
+        if problems:
+            raise UserError("; ".join(problems))
+        if students:
+            return
 
 
 def set_aside(given: Dataset, dataset: Dataset, *, trained_elsewhere: bool) -> str:
@@ -146,26 +205,50 @@ def refuse_one_class(train: Sequence[Sample], task: Task) -> None:
     )
 
 
-def reference_of(
-    recipe: Recipe, task: Task, train: Sequence[Sample], data_digest: str, folder: Path, progress: Progress
-) -> Network:
+def reference_of(recipe: Recipe, task: Task, train: Sequence[Sample], folder: Path, progress: Progress) -> Network:
     """Build the reference of a recipe, or load it, and train it where the recipe says so.
 
-    The training's state lies in ``folder`` under a name made of all it depends on, so an interrupted training goes on,
-    and a finished one is used again.
+    The training's state lies in ``folder``: an interrupted training goes on, and a finished one is used again.
     """
     device = choose_device(recipe.device)
     if recipe.model.checkpoint:
         network = load_network(recipe.model.checkpoint)
+        refuse_other_network(recipe, network)
     else:
         torch.manual_seed(recipe.seed)
         spec = recipe.model.spec(len(task.classes))
         network = Network(spec.build().eval(), spec, recipe.input)
+    refuse_unbuildable(recipe.stages, network.spec, len(task.classes))
     if recipe.train:
-        made_from = recipe.model_dump(mode="json", include={"task", "model", "input", "train", "seed", "device"})
-        state = folder / f"reference-{digest_of([made_from, data_digest])}"
-        fit_reference(network, task, train, recipe.train, device, recipe.seed, state, progress)
+        fit_reference(network, task, train, recipe.train, device, recipe.seed, folder, progress)
     return network
+
+
+def refuse_other_network(recipe: Recipe, network: Network) -> None:
+    """A checkpoint brings its own architecture and input; what the recipe says of them beside it must agree.
+
+    Raises:
+        UserError: it does not: the network would be another than the reader of the recipe believes.
+    """
+    model, own = recipe.model, network.spec
+    of_recipe = {"name": model.name, "encoder": model.encoder, "args": model.args}
+    args = {key: own.args.get(key) for key in model.args}
+    of_checkpoint = {"name": own.builder, "encoder": own.args.get("encoder"), "args": args}
+    said = {f"model.{key}": value for key, value in of_recipe.items() if key in model.model_fields_set}
+    found = {f"model.{key}": value for key, value in of_checkpoint.items() if key in model.model_fields_set}
+    if "input" in recipe.model_fields_set:
+        said["input"], found["input"] = recipe.input.model_dump(mode="json"), network.input.model_dump(mode="json")
+    if differ := differences(said, found):
+        raise UserError(
+            f"the checkpoint {model.checkpoint} is another network than the recipe says ({'; '.join(differ)}): take "
+            "these settings out, or give another checkpoint"
+        )
+
+
+def training_name(recipe: Recipe, data_digest: str) -> str:
+    """Name the reference's training by all it depends on."""
+    made_from = recipe.model_dump(mode="json", include={"task", "model", "input", "train", "seed", "device"})
+    return f"reference-{digest_of([made_from, data_digest])}"
 
 
 def refuse_wrong_output(network: Network, task: Task) -> None:
@@ -180,7 +263,7 @@ def refuse_wrong_output(network: Network, task: Task) -> None:
     except UserError:
         raise
     except Exception as error:  # whatever a network raises for a size it was not made for
-        cause = " ".join(str(error).split())[:300]
+        cause = one_line(error, 300)
         raise UserError(f"the network does not run on an input of {size} ({cause}): choose another input") from error
     if wrong := task.refuse_output(shape):
         raise UserError(f"{wrong}: check the network's number of classes, or choose its output with output=…")

@@ -18,10 +18,10 @@ from tinysight.config import digest_of
 from tinysight.data import Dataset, InputPolicy, Sample
 from tinysight.data.live import live_samples
 from tinysight.data.readers.arrays import Arrays, write_array_sample
-from tinysight.data.splits import hold_out
+from tinysight.data.splits import TEST_FRACTION, hold_out
 from tinysight.engines import ENGINES
 from tinysight.engines.settings import EngineSettings
-from tinysight.errors import UserError, unknown_name
+from tinysight.errors import UserError, one_line, unknown_name
 from tinysight.job import Job, fit_reference, refuse_one_class, set_aside
 from tinysight.models.spec import LIVE, ModelSpec
 from tinysight.pipeline import Result, run
@@ -224,9 +224,8 @@ def _job(order: _Order, prepared: _Prepared, folder: RunFolder, progress: Progre
     dataset, reader = _spill(prepared.arranged.splits, task, folder.path / "data", progress)
     digest = dataset.digest()
 
-    def make_reference(scratch: Path, progress: Progress) -> Network:
+    def make_reference(state: Path, progress: Progress) -> Network:
         if settings:
-            state = scratch / f"reference-{digest_of([plan['model'], plan['train'], digest, order.seed])}"
             device = choose_device(order.device)
             fit_reference(network, task, train, settings, device, order.seed, state, progress)
         return network
@@ -241,6 +240,7 @@ def _job(order: _Order, prepared: _Prepared, folder: RunFolder, progress: Progre
         weights_digest=prepared.weights,
         train=train,
         augment=False,
+        training=f"reference-{digest_of([plan['model'], plan['train'], digest, order.seed])}",
         make_reference=make_reference,
         pristine=order.model,
         stages=prepared.stages,
@@ -264,7 +264,7 @@ def _samples(data: Mapping[str, Any]) -> tuple[Dataset, Dataset]:
             raise UserError(f"data has no '{split}': give {{'train': …, 'val': …}}, and 'test' if there is one")
     samples = {split: live_samples(dataset, split) for split, dataset in data.items()}
     given = Dataset(("any",), samples)
-    return given, hold_out(given, 0.15)
+    return given, hold_out(given, TEST_FRACTION)
 
 
 def _policy_of(sample: Sample) -> InputPolicy:
@@ -305,7 +305,7 @@ def _class_names(network: Network, classes: Sequence[str] | None) -> tuple[str, 
         raise
     except Exception as error:  # whatever a network raises for images it was not made for
         size = " x ".join(str(edge) for edge in network.input.shape[1:])
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)
         raise UserError(
             f"the network does not take images of {size}: {reason}: give its own size and channels with input=…"
         ) from error

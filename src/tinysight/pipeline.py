@@ -84,6 +84,7 @@ def run(job: Job, folder: RunFolder, progress: Progress) -> Result:
     Raises:
         UserError: the reference cannot be made or measured. A candidate that fails is recorded as ``failed`` instead.
     """
+    progress.say(f"run: {folder.path}")
     save_data(folder.path / DATA, job.reader, job.dataset)
     with Workshop(job, folder, progress) as workshop:
         reference = workshop.reference()

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, InstanceOf, ValidationError
 from tinysight.config import Config
 from tinysight.data import InputPolicy
 from tinysight.data.readers import READERS, Reader
+from tinysight.data.splits import TEST_FRACTION
 from tinysight.engines import ENGINES
 from tinysight.engines.settings import EngineSettings
 from tinysight.errors import UserError, nearest, unknown_name
@@ -43,7 +44,7 @@ class Recipe(Config):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     task: str = "segmentation"
     data: Reader
-    test_fraction: float = Field(0.15, gt=0, lt=0.9)
+    test_fraction: float = Field(TEST_FRACTION, gt=0, lt=0.9)
     model: ModelSettings = ModelSettings()
     input: InputPolicy = InputPolicy()
     train: Training | None = None
@@ -58,13 +59,17 @@ class Recipe(Config):
         content = self.model_dump(mode="json", exclude={"data", "stages"})
         content["data"] = self.data.model_dump(mode="json")
         content["stages"] = [stage.plan() for stage in self.stages]
+        if self.model.checkpoint:  # whose settings these are not
+            content["model"] = {"checkpoint": content["model"]["checkpoint"]}
+            del content["input"]
         return content
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a YAML recipe, apply ``key.path=value`` overrides, and check everything.
 
-    Relative paths in it are relative to the recipe; ``$NAME`` stands for an environment variable.
+    Relative paths in it count from the recipe, in overrides from the working directory; ``$NAME`` stands for an
+    environment variable.
 
     Raises:
         UserError: the file is missing or broken, or its settings are wrong: all of them in one message.
@@ -82,6 +87,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     if not isinstance(content, dict):
         raise UserError(f"the recipe {path} must hold keys and values, such as 'data: …'")
     content.setdefault("name", re.sub(r"[^A-Za-z0-9._-]", "-", path.stem))
+    _spell_engine_out(content)
     problems = _apply_overrides(content, overrides)
     recipe = _parse(content, path.parent, problems)
     if recipe is None:
@@ -140,9 +146,8 @@ def _parse(content: dict[str, Any], base: Path, problems: list[str]) -> Recipe |
             "checkpoint": _path(content["model"]["checkpoint"], base, "model.checkpoint", problems)
         }
     _check_name(content.get("task", "segmentation"), "task", TASKS, problems)
+    _spell_engine_out(content)
     engine = content.get("engine")
-    if isinstance(engine, str):
-        content["engine"] = engine = {"name": engine}
     if isinstance(engine, dict):
         _check_name(engine.get("name", "openvino"), "engine", ENGINES, problems)
     try:
@@ -152,6 +157,12 @@ def _parse(content: dict[str, Any], base: Path, problems: list[str]) -> Recipe |
         problems.extend(line for line in _describe(error, "", Recipe) if not line.startswith("data:"))
         return None
     return None if problems else recipe
+
+
+def _spell_engine_out(content: dict[str, Any]) -> None:
+    """Turn ``engine: onnxruntime`` into ``engine: {name: onnxruntime}``, so that its other settings have a place."""
+    if isinstance(content.get("engine"), str):
+        content["engine"] = {"name": content["engine"]}
 
 
 def _checked(model: type[BaseModel], settings: Any, where: str, problems: list[str]) -> Any:
@@ -190,6 +201,8 @@ def _path(value: Any, base: Path, where: str, problems: list[str]) -> Any:
 def _variants(entry: Any, where: str, base: Path, problems: list[str]) -> list[Reduction]:
     """Return the variant that ``entry`` describes, or those of its sweep; none where something is wrong."""
     entries = _swept(entry["sweep"]) if isinstance(entry, dict) and list(entry) == ["sweep"] else [entry]
+    if not entries:
+        problems.append(f"{where}.sweep: a list is empty, so there is nothing to go through: give it values")
     before = len(problems)
     variants = [_variant(one, where, base, problems) for one in entries]
     problems[before:] = dict.fromkeys(problems[before:])  # what is wrong with a whole sweep is said once
@@ -255,11 +268,18 @@ def _apply_overrides(content: dict[str, Any], overrides: Sequence[str]) -> list[
         except ValueError as error:
             problems.append(f"'{override}': the value is not valid YAML ({error})")
             continue
+        if key.split(".")[-1] in _path_keys() and isinstance(value, str):
+            value = os.path.join(os.getcwd(), os.path.expanduser(os.path.expandvars(value)))
         try:
             _set(content, key.split("."), value)
         except (IndexError, ValueError, TypeError):
             problems.append(f"'{override}': the recipe has no place '{key}'")
     return problems
+
+
+def _path_keys() -> set[str]:
+    """Return the names of all settings that are paths."""
+    return {"path", "checkpoint"}.union(*(_path_settings(method) for method in METHODS.values()))
 
 
 def _set(place: Any, keys: Sequence[str], value: Any) -> None:
@@ -268,7 +288,7 @@ def _set(place: Any, keys: Sequence[str], value: Any) -> None:
     if not rest:
         place[first] = value
         return
-    if isinstance(place, dict) and not isinstance(place.get(first), dict | list):
+    if isinstance(place, dict) and place.get(first) is None:
         place[first] = {}
     _set(place[first], rest, value)
 
@@ -341,7 +361,9 @@ def recipe_of_run(run: Path) -> Recipe:
     """
     path = run / "plan.json"
     if not path.is_file():
-        raise UserError(f"{run} is not a run: it has no plan.json; give the folder a 'reduce' printed")
+        raise UserError(
+            f"{run} is not a run: it has no plan.json; give the folder that 'reduce' named at its beginning"
+        )
     remedy = f"run reduce with the recipe, --out {run} and --update"
     content = read_json(path, remedy)
     data = content.get("data") if isinstance(content, dict) else None

@@ -33,7 +33,7 @@ LICENCES = {
 
 
 def find_candidate(run: Path, identity: str) -> CandidateRecord:
-    """Return the record of a run whose id is, or begins with, ``identity``; ``best`` names the choice.
+    """Return the record of a run with the id or variant ``identity``, or whose id begins so; ``best`` names the choice.
 
     Raises:
         UserError: there is none, several, or it was never exported.
@@ -42,11 +42,18 @@ def find_candidate(run: Path, identity: str) -> CandidateRecord:
     if identity == "best":
         found = [r for r in records if r.verdict == "best"] or [r for r in records if r.verdict == "reference"]
     else:
-        found = [record for record in records if record.id.startswith(identity) or record.variant == identity]
+        named = [record for record in records if record.id.startswith(identity) or record.variant == identity]
+        found = [record for record in named if record.bytes] or named
     if len(found) != 1:
-        known = ", ".join(f"{record.id} ({record.variant})" for record in records if record.bytes)
+        names = {record.id: record.variant for record in records}
+        known = ", ".join(
+            f"{record.id} ({record.variant}{f', from {names[record.parent]}' if record.parent in names else ''})"
+            for record in found or records
+            if record.bytes
+        )
         raise UserError(
-            f"{len(found)} candidates of {run} have an id that begins with '{identity}': choose one of {known}"
+            f"{len(found)} candidates of {run} are called '{identity}' or have an id that begins so: choose one of "
+            f"{known}"
         )
     if found[0].bytes is None:
         raise UserError(f"candidate {found[0].id} is {found[0].verdict} ({found[0].why}): there is nothing to export")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from tinysight.config import digest_of
 from tinysight.data.memory import in_memory
-from tinysight.data.splits import hold_out
+from tinysight.data.splits import hold_out, require_splits
 from tinysight.engines.hardware import processor
 from tinysight.errors import UserError
-from tinysight.job import job_from_recipe, reference_of, refuse_one_class
+from tinysight.job import job_from_recipe, reference_of, refuse_one_class, training_name
 from tinysight.pipeline import Result, run
 from tinysight.progress import Progress
 from tinysight.recipe import Recipe
@@ -52,12 +52,14 @@ def train_recipe(recipe: Recipe, *, out: Path | None = None, progress: Progress 
         raise UserError("the recipe has no train section: add one, such as train: {epochs: 30}")
     folder = RunFolder(out or default_folder(recipe, "-train"), recipe.plan())
     with folder:
-        dataset = hold_out(recipe.data.read(), recipe.test_fraction)
+        given = recipe.data.read()
+        require_splits(given)
+        dataset = hold_out(given, recipe.test_fraction)
         task = TASKS[recipe.task](dataset.classes, dataset.ignore_index)
         train = in_memory(dataset.split("train"))
         refuse_one_class(train, task)
-        scratch = folder.path / "training"
-        network = reference_of(recipe, task, train, dataset.digest(), scratch, progress or Progress())
+        state = folder.path / "training" / training_name(recipe, dataset.digest())
+        network = reference_of(recipe, task, train, state, progress or Progress())
         network.save(folder.path / "network")
     return folder.path / "network", network
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import zipfile
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
@@ -31,12 +30,12 @@ from tinysight.models.liveness import parameter_counts
 from tinysight.progress import Progress
 from tinysight.reduction.artifact import make_artifact
 from tinysight.reduction.network import CHECKPOINT, Network, load_network
-from tinysight.reduction.step import Context, NotApplicable, Reduction
+from tinysight.reduction.step import Context, NotApplicable, PrecisionReduction, Reduction
 from tinysight.runs.folder import RunFolder
 from tinysight.runs.records import CandidateRecord, Drop
 from tinysight.search.floor import compare, judge
 from tinysight.search.walk import Stage, is_untrained
-from tinysight.training.loop import choose_device
+from tinysight.training.loop import choose_device, seconds_trained
 from tinysight.training.teachers import EagerTeacher, EngineTeacher, Teacher
 
 __all__ = ["EAGER", "Workshop"]
@@ -77,9 +76,10 @@ class Workshop:
             self._folder.show(found)
             return found
         self._progress.say("reference")
-        started = time.monotonic()
         # Trainings are kept apart from measurements: another engine needs the same weights.
-        network = self._job.make_reference(self._folder.path / "training", self._progress)
+        training = self._folder.scratch(self._job.training)
+        started = time.monotonic() - seconds_trained(training)
+        network = self._job.make_reference(training, self._progress)
         refuse_wrong_output(network, self._job.task)
         artifact = self._folder.artifact(self.reference_id)
         make_artifact(network, self._job.task, artifact, None)
@@ -111,8 +111,7 @@ class Workshop:
         record = self._blank(parent, stage, variant)
         found = self._finished(record.id)
         if found and (found.bytes or found.verdict == "skipped"):
-            # Judged again: the goal may have changed since.
-            record = self._judged(found) if found.bytes else found
+            record = self._up_to_date(found.with_(stage=stage.name), parent, variant)
             self._folder.show(record)
         elif refusal:
             record = record.with_(verdict="not_run", why=refusal)
@@ -150,9 +149,6 @@ class Workshop:
         if found is None or found.bytes is None:
             return found
         artifact = self._folder.artifact(identity)
-        # NumPy leaves a file open that turns out to be no archive.
-        if not zipfile.is_zipfile(artifact / PER_IMAGE):
-            return None
         try:
             self.per_image(identity)
             self.network(identity)
@@ -165,7 +161,8 @@ class Workshop:
 
     def _made(self, parent: CandidateRecord, variant: Reduction, record: CandidateRecord) -> CandidateRecord:
         self._progress.say(f"[{self._count}] {record.stage}: {record.variant}, from {parent.variant}")
-        started = time.monotonic()
+        # An interrupted call may have trained some epochs already.
+        started = time.monotonic() - seconds_trained(self._folder.scratch(record.id))
         try:
             record = self._measured(parent, variant, record)
         except NotApplicable as reason:
@@ -186,25 +183,47 @@ class Workshop:
         make_artifact(network, self._job.task, artifact, float_export)
         measured = self._bench.measure(artifact, "val", artifact / PER_IMAGE, self.timers())
         fields = self._fields(record.id, network, measured, measured.speedups[self.reference_id])
-        same_times = variant.changes == "weights" and parent.prospect
-        prospect = parent.prospect if same_times else self._prospect(network, artifact, context)
+        prospect = self._prospect(parent, variant, network, artifact, context)
         return self._judged(record.with_(**fields, prospect=prospect))
 
-    def _prospect(self, network: Network, artifact: Path, context: Context) -> Prospect | None:
+    def _up_to_date(self, found: CandidateRecord, parent: CandidateRecord, variant: Reduction) -> CandidateRecord:
+        """Bring a finished record to this plan: its goal may have changed since, and the precisions it asks for."""
+        if not found.bytes:
+            return found
+        tried = [precision.name for precision in self._job.faster_precisions]
+        known = found.prospect is not None and found.prospect.precision in tried
+        final = any(step["kind"] == "precision" for step in found.steps)
+        if self._job.shortlists and tried and not known and not final:
+            network, artifact = self.network(found.id), self._folder.artifact(found.id)
+            prospect = self._prospect(parent, variant, network, artifact, self._context(parent, found))
+            found = found.with_(prospect=prospect)
+            self._folder.keep(found)
+        return self._judged(found)
+
+    def _prospect(
+        self, parent: CandidateRecord, variant: Reduction, network: Network, artifact: Path, context: Context
+    ) -> Prospect | None:
         """Time a network in the precision it may ship in, where untrained ones are to be chosen among by that."""
         if not self._job.shortlists or any(step.kind == "precision" for step in network.steps):
             return None
+        if variant.changes == "weights" and parent.prospect:
+            return parent.prospect  # the same network at the same speed
         context = replace(context, float_export=lambda _network: artifact / MODEL_ONNX)
-        for precision in self._job.faster_precisions:
-            try:
-                quantized = precision.reduce(network, context)
-            except NotApplicable:
-                continue
-            folder = context.folder / "prospect"
-            make_artifact(quantized, self._job.task, folder, artifact / MODEL_ONNX)
-            ratios, size = self._bench.compare(folder, self.timers())
-            return Prospect(precision=precision.name, speedup=ratios[self.reference_id], bytes=size.total)
-        return None
+        found = [self._tried(precision, network, artifact, context) for precision in self._job.faster_precisions]
+        return min(filter(None, found), key=self._job.goal.promise, default=None)
+
+    def _tried(
+        self, precision: PrecisionReduction, network: Network, artifact: Path, context: Context
+    ) -> Prospect | None:
+        """Time a network in one precision; None where that cannot be executed."""
+        try:
+            quantized = precision.reduce(network, context)
+        except NotApplicable:
+            return None
+        folder = context.folder / "prospect"
+        make_artifact(quantized, self._job.task, folder, artifact / MODEL_ONNX)
+        ratios, size = self._bench.compare(folder, self.timers())
+        return Prospect(precision=precision.name, speedup=ratios[self.reference_id], bytes=size.total)
 
     def _judged(self, record: CandidateRecord) -> CandidateRecord:
         """Compare with the reference on the same images, and decide; of an untrained network nothing can be said."""
@@ -262,6 +281,7 @@ class Workshop:
         return Context(
             task=job.task,
             train=job.train,
+            held_out=self._held_out,
             teacher=self._reference_network,
             ask_teacher=self._ask_teacher,
             parent=parent.id,
@@ -285,6 +305,11 @@ class Workshop:
         execute = "f32" if engine.refuse("bf16") else "bf16"
         artifact = self._folder.artifact(self.reference_id)
         return EngineTeacher(engine.compile(artifact, threads=self._job.engine.threads, execute=execute))
+
+    @cached_property
+    def _held_out(self) -> frozenset[str]:
+        dataset = self._job.dataset
+        return frozenset(sample.image_digest() for split in ("val", "test") for sample in dataset.split(split))
 
     @cached_property
     def _reference_network(self) -> Network:

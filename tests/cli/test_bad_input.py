@@ -97,7 +97,7 @@ def test_all_problems_of_a_recipe_come_in_one_message(cli, recipe: Path) -> None
         ("input.height=tall", "input.height: input should be a valid integer"),
         ("train.learning_rate=-1", "train.learning_rate: input should be greater than 0"),
         ("model.args={encoder_dept: 3}", "encoder_dept"),
-        ("model.checkpoint=nowhere", "nowhere"),
+        ("model.checkpoint=nowhere", "give the folder of a checkpoint"),
         ("stages=[int8, trim]", "put it before"),
         ("train=null", "neither train nor model.checkpoint"),
         ("epochs", "write an override as key=value"),
@@ -117,7 +117,7 @@ def test_one_wrong_value(cli, recipe: Path, change: str, hint: str) -> None:
 
 def test_a_missing_folder(cli, folders: Path) -> None:
     message = refused(cli, folders, "data.path=elsewhere")
-    assert f"the folder {folders / 'elsewhere'} does not exist: check the data path" in message
+    assert f"the folder {Path.cwd() / 'elsewhere'} does not exist: check the data path" in message
 
 
 def test_an_unset_environment_variable(cli, folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +180,14 @@ def test_an_empty_split(cli, folders: Path) -> None:
 
 
 def test_no_validation_split(cli, recipe: Path) -> None:
-    assert "split 'val'" in refused(cli, recipe.parent, "data.val=0")
+    message = refused(cli, recipe.parent, "data.val=0")
+    assert "the data has no 'val' split (it has train, test): decisions need labelled images of their own" in message
+
+
+def test_no_validation_split_is_an_error_of_the_check(cli, recipe: Path, tmp_path: Path) -> None:
+    answer = cli("data", "check", recipe, "data.val=0", "--out", tmp_path)
+    assert answer.code == 2
+    assert "error: missing split: the data has no 'val' split" in answer.out
 
 
 @pytest.mark.parametrize("verb", ["reduce", "train"])

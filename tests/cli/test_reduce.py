@@ -187,6 +187,49 @@ def test_training_ends_with_a_checkpoint_and_goes_on(cli, recipe: Path, tmp_path
     assert (folder / "network" / "weights.safetensors").read_bytes() == weights
 
 
+@pytest.fixture
+def trained(cli, recipe: Path, tmp_path: Path) -> Path:
+    """The checkpoint that ``train`` makes of the recipe."""
+    assert cli("train", recipe, "train.epochs=1", "--out", tmp_path / "trained").code == 0
+    return tmp_path / "trained" / "network"
+
+
+def test_a_trained_checkpoint_is_reduced_by_the_recipe_it_came_from(cli, recipe: Path, tmp_path: Path, trained) -> None:
+    out = tmp_path / "run"
+    given = ("stages=[trim]", "train=null", f"model.checkpoint={trained}", "--out", out)
+    answer = cli("reduce", recipe, *given)
+    assert answer.code == 0, answer.err
+    assert cli("resume", out).code == 0
+
+
+def test_a_checkpoint_of_another_network_than_the_recipes_is_refused(
+    cli, recipe: Path, tmp_path: Path, trained
+) -> None:
+    given = ("stages=[trim]", "train=null", f"model.checkpoint={trained}", "input.height=96", "model.encoder=resnet18")
+    answer = cli("reduce", recipe, *given, "--out", tmp_path / "run")
+    assert answer.code == 2
+    assert 'model.encoder: "resnet18" -> "test_resnet"' in answer.err
+    assert "input.height: 96 -> 64" in answer.err
+
+
+def test_a_student_that_cannot_be_built_is_said_before_anything_is_trained(
+    cli, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tinysight.training.loop._epoch", lambda *_: pytest.fail("an epoch is trained"))
+    stages = "stages=[{variants: [{encoder: {to: resnt18}}, {encoder: {to: test_resnet, args: {chanels: 3}}}]}, distil]"
+    answer = cli("reduce", recipe, stages, "--out", tmp_path / "run")
+    assert answer.code == 2
+    assert "stages.0: encoder: unknown encoder 'resnt18': did you mean 'resnet18'?" in answer.err
+    assert "chanels" in answer.err
+
+
+def test_a_folder_of_unlabeled_photos_that_is_not_there_is_said_at_once(cli, recipe: Path, tmp_path: Path) -> None:
+    answer = cli("reduce", recipe, f"stages=[distil: {{unlabeled: {tmp_path / 'none'}}}]", "--out", tmp_path / "run")
+    assert answer.code == 2
+    assert f"stages.0: distil: the folder {tmp_path / 'none'} does not exist" in answer.err
+    assert not (tmp_path / "run" / "training").exists()
+
+
 def test_demo_runs_the_recipe_it_ships_with(cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     seen: list[tuple[Recipe, Path | None]] = []
 

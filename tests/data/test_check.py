@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinysight.data.check import check, contact_sheet
+from tinysight.data.check import check
 from tinysight.data.images import write_png
 from tinysight.data.readers.image_mask import ImageMaskFolders
 from tinysight.data.sample import Array, Dataset, Sample
+from tinysight.data.sheet import contact_sheet
 from tinysight.errors import UserError
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinysight.data.sample import Array, Dataset, Sample
-from tinysight.data.splits import hold_out
+from tinysight.data.splits import hold_out, missing_splits, require_splits
 from tinysight.errors import UserError
 
 
@@ -105,3 +105,22 @@ def test_what_cannot_be_divided_is_refused() -> None:
         hold_out(dataset(Stub("a", "same"), Stub("b", "same")), 0.5)
     with pytest.raises(UserError, match="unknown split 'train'"):
         hold_out(Dataset(("a", "b"), {"val": SINGLES}), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("splits", "said"),
+    [
+        ({"train": SINGLES}, "the data has no 'val' split (it has train)"),
+        ({"val": SINGLES, "train": ()}, "the data has no 'train' split (it has val)"),
+        ({}, "the data has no 'train' split (it has no split at all)"),
+    ],
+)
+def test_a_missing_split_is_named_with_those_there_are(splits, said) -> None:
+    data = Dataset(("a", "b"), splits)
+    assert said in missing_splits(data)
+    with pytest.raises(UserError, match="has no '"):
+        require_splits(data)
+
+
+def test_a_test_split_may_be_missing() -> None:
+    assert missing_splits(Dataset(("a", "b"), {"train": SINGLES, "val": SINGLES})) == ""

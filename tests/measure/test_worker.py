@@ -9,7 +9,7 @@ import tinysight.measure.worker as worker
 class Chatty:
     def __init__(self, job): print("loading", job)
     def describe(self): print("a remark"); return {"answer": 7}
-worker.Bench = Chatty
+worker.Served = Chatty
 worker.serve()
 """
 

@@ -144,8 +144,8 @@ def test_settings_that_differ_are_marked_and_others_left_out(make_run):
     stages = [{"name": "precision", "variants": [{"fp16": {}}, {"int8": {"images": 16}}]}]
     other = plan(name="b", seed=1, stages=stages, train={"epochs": 9, "loss": "cross_entropy"})
     found = {setting.name: setting for setting in settings(open_runs([make_run("a"), make_run("b", plan=other)]))}
-    assert [name for name, setting in found.items() if setting.differs] == ["training", "stages.precision", "seed"]
-    assert found["stages.precision"].values == ("fp16; int8 (images 8)", "fp16; int8 (images 16)")
+    assert [name for name, setting in found.items() if setting.differs] == ["training", "stages.1 precision", "seed"]
+    assert found["stages.1 precision"].values == ("fp16; int8 (images 8)", "fp16; int8 (images 16)")
     assert found["seed"].values == ("–", "1")
     assert "train.loss" not in found
 
@@ -153,8 +153,24 @@ def test_settings_that_differ_are_marked_and_others_left_out(make_run):
 def test_the_run_of_a_live_network_has_settings_too(make_run):
     live = plan(model={"name": "Tiny", "weights": "w"}, data={"train": 5, "val": 3})
     found = {setting.name: setting.values for setting in settings(open_runs([make_run("a", plan=live)]))}
-    assert (found["model"], found["encoder"]) == (("Tiny",), ("–",))
+    assert found["network"] == ("pspnet resnet18",)  # as its record names it
     assert found["data"] == ("in memory, 5 train, 3 val, 9 test, content abc",)
+
+
+def test_the_network_of_a_checkpoint_is_named_as_it_was_measured(make_run):
+    given = plan(model={"checkpoint": "/somewhere"})
+    del given["input"]
+    found = {setting.name: setting.values for setting in settings(open_runs([make_run("a", plan=given)]))}
+    assert (found["network"], found["input"]) == (("pspnet resnet18",), ("32×48",))
+
+
+def test_stages_of_one_name_and_their_shortlists_are_told_apart(make_run):
+    stages = [
+        {"name": "trim", "variants": [{"trim": {}}]},
+        {"name": "trim", "variants": [{"trim": {}}], "shortlist": 4},
+    ]
+    found = {s.name: s.values for s in settings(open_runs([make_run("a"), make_run("b", plan=plan(stages=stages))]))}
+    assert (found["stages.1 trim"], found["stages.2 trim"]) == (("–", "trim"), ("–", "trim; shortlist 4"))
 
 
 @pytest.mark.parametrize(

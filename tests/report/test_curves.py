@@ -97,6 +97,11 @@ def test_how_it_cools_down_belongs_to_the_length(student, run_records):
     assert sweep_panels([run_records[0], *students], "mIoU")[0].names == ("distil",)
 
 
+def test_two_cool_downs_of_one_length_are_two_lines(student, run_records):
+    students = [student(epochs, 70 + cool, cool_down=cool) for epochs in (15, 50) for cool in (2, 5)]
+    assert sweep_panels([run_records[0], *students], "mIoU")[0].names == ("distil, cool_down 2", "distil, cool_down 5")
+
+
 def test_seeds_make_one_line_with_a_spread(student, run_records):
     students = [student(epochs, 70 + seed, seed=seed) for epochs in (15, 50) for seed in range(3)]
     panel = sweep_panels([run_records[0], *students], "mIoU")[0]

@@ -48,6 +48,11 @@ def test_the_worst_are_those_of_the_network_that_ships(tiny_task):
     assert chosen["worst"][:2] == [19, 18]
 
 
+def test_the_worst_of_the_reference_are_shown_too(tiny_task):
+    chosen = choose_photos(tiny_task, scored([90, 60, 95, 97]), scored([90, 90, 60, 90]))
+    assert chosen["worst_before"] == [1, 0]
+
+
 def test_typical_photos_lie_around_the_middle(tiny_task):
     typical = choose_photos(tiny_task, scored(list(range(60))), None)["typical"]
     assert len(typical) == TYPICAL and min(typical) >= 18 and max(typical) < 48

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from tinysight.report.terminal import STYLES, print_table
+from tinysight.report.terminal import STYLES, print_checks, print_table
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_no_cell_is_cut_off(printed, make_record):
     assert variant in printed(make_record("a", variant=variant))
 
 
-@pytest.mark.parametrize("verdict", ["undecided", "failed", "skipped", "not_run"])
+@pytest.mark.parametrize("verdict", ["undecided", "unacceptable", "failed", "skipped", "not_run"])
 def test_a_verdict_that_needs_a_reason_gets_it(printed, make_record, verdict):
     shown = printed(make_record("a", verdict=verdict, why="no [bf16] instructions"))
     assert f"stage, a: {verdict}: no [bf16] instructions" in shown
@@ -49,3 +49,19 @@ def test_every_verdict_has_a_style():
     from tinysight.runs.records import Verdict
 
     assert set(get_args(Verdict)) == STYLES.keys()
+
+
+def checked(**summary) -> str:
+    stream = io.StringIO()
+    test = {"images": 9, "verdict": "acceptable", "why": "P(drop ≤ 1) = 0.9"}
+    print_checks({"best": "b", "reference": "r", "broken_limits": [], "cautions": [], "test": test} | summary, stream)
+    return stream.getvalue()
+
+
+def test_a_run_that_found_nothing_better_says_so():
+    assert "the bundle is the reference itself" in checked(best="r")
+    assert "the bundle is the reference itself" not in checked()
+
+
+def test_limits_that_nothing_kept_are_named():
+    assert "Beyond the goal's limits: bytes 9e+04 above" in checked(broken_limits=["bytes 9e+04 above the limit 1e+04"])

@@ -25,6 +25,12 @@ def test_they_are_the_cheapest(make_record):
     assert {record.id for record in finalists(records, Goal())} == {"r", *(f"c{n}" for n in range(5, 15))}
 
 
+def test_among_equal_networks_quality_decides_not_the_noise_of_timing(make_record):
+    noisy = [make_record(f"c{n}", ratio=5 + 0.001 * n, points=0.1 + 0.01 * n) for n in range(15)]
+    records = [make_record("r", verdict="reference"), *noisy]
+    assert {record.id for record in finalists(records, Goal())} == {"r", *(f"c{n}" for n in range(10))}
+
+
 def test_the_goal_says_what_is_cheap(make_record):
     records = [make_record("r", verdict="reference"), make_record("fast", ratio=9), make_record("small", size=2000)]
     assert [record.id for record in finalists(records, Goal(minimize="bytes"))] == ["r", "small", "fast"]

@@ -124,3 +124,11 @@ def test_the_outlook_is_the_cost_in_the_precision_that_may_ship(make_record, min
 def test_without_a_prospect_the_outlook_is_the_cost(make_record):
     record = make_record("a", ratio=2)
     assert Goal().outlook(record) == Goal().cost(record)
+
+
+def test_of_several_precisions_the_one_that_serves_the_goal_promises_most(make_record):
+    speedup = make_record("a").speedup
+    bf16 = Prospect(precision="bf16", speedup=speedup.model_copy(update={"ratio": 3.0}), bytes=4000)
+    int8 = Prospect(precision="int8", speedup=speedup.model_copy(update={"ratio": 2.0}), bytes=1000)
+    assert min([bf16, int8], key=Goal().promise) == bf16
+    assert min([bf16, int8], key=Goal(minimize="bytes").promise) == int8

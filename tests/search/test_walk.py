@@ -268,6 +268,16 @@ def test_a_network_is_not_trained_from_random_weights_twice(teach):
     assert trained.count("r/swap8/teach1") == 1
 
 
+def test_a_later_training_starts_from_what_is_trained_beside_what_is_left(teach):
+    """What a method behind the first training made of its result must find its way to the next one."""
+    _, _, parents = teach([8, 4], between=[Stage("teach", (Teach(),), 1)], shortlist=1)
+    assert parents == {"r/swap8", "r/swap8/teach1", "r/swap4", "r"}
+
+
+def test_where_no_untrained_network_can_win_the_best_is_trained_too(teach):
+    assert teach([0.5])[2] == {"r/swap0.5", "r"}
+
+
 @pytest.mark.parametrize(
     ("steps", "untrained"),
     [

@@ -17,7 +17,7 @@ from tinysight.errors import UserError
 from tinysight.progress import Progress
 from tinysight.tasks import Segmentation
 from tinysight.training.batches import Batch, Batches
-from tinysight.training.loop import choose_device, fit
+from tinysight.training.loop import choose_device, fit, seconds_trained
 from tinysight.training.losses import Loss, task_loss
 from tinysight.training.settings import Training
 
@@ -245,3 +245,17 @@ def test_a_damaged_trunk_is_trained_again(tmp_path):
     _fit(tmp_path / "3", _constant(3, 1), trunk=tmp_path / "trunk")
     (tmp_path / "trunk" / "2.pt").write_bytes(b"broken")
     assert _equal(_fit(tmp_path / "5", _constant(5, 1), trunk=tmp_path / "trunk"), alone)
+
+
+def test_how_long_its_epochs_took_is_kept(tmp_path):
+    assert seconds_trained(tmp_path) == 0
+    _fit(tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    assert seconds_trained(tmp_path) == pytest.approx(sum(line["seconds"] for line in lines)) > 0
+
+
+def test_epochs_of_a_trunk_that_others_trained_took_no_time(tmp_path):
+    _fit(tmp_path / "3", _constant(3, 1), trunk=tmp_path / "trunk")
+    _fit(tmp_path / "5", _constant(5, 1), trunk=tmp_path / "trunk")
+    lines = [json.loads(line) for line in (tmp_path / "5" / "history.jsonl").read_text().splitlines()]
+    assert [line["seconds"] > 0 for line in lines] == [False, False, True, True, True]

@@ -16,7 +16,7 @@ from tinysight.engines import ENGINES
 from tinysight.engines.export import export_onnx
 from tinysight.progress import Progress
 from tinysight.tasks import Segmentation
-from tinysight.training.batches import Batches
+from tinysight.training.batches import Batches, Pair
 from tinysight.training.losses import resized
 from tinysight.training.teachers import EagerTeacher, EngineTeacher, FixedViews, LiveTeacher, Sizes
 
@@ -83,6 +83,21 @@ def test_views_are_labelled_once(tmp_path):
     assert teacher.seen == 3 * COUNT
 
 
+def test_views_are_drawn_once_while_there_is_room(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    source = _views(tmp_path, _Counting())
+    drawn: list[tuple[int, int]] = []
+    draw = Batches.view
+
+    def counted(batches: Batches, index: int, number: int) -> Pair:
+        drawn.append((index, number))
+        return draw(batches, index, number)
+
+    monkeypatch.setattr(Batches, "view", counted)
+    for _ in range(12):
+        list(source.epoch(2))
+    assert len(drawn) == len(set(drawn)) <= 2 * COUNT
+
+
 def test_a_view_comes_with_the_scores_of_that_very_view(tmp_path):
     sizes = Sizes.of(SMALL, SMALL)  # the same size, so that the student's images can be shown to the teacher again
     teacher = _Counting()
@@ -98,6 +113,16 @@ def test_an_interrupted_labelling_goes_on(tmp_path):
     views = _views(tmp_path, second, count=3)
     assert second.seen == 3 * COUNT - 8
     assert not any(torch.isnan(batch.taught).any() for batch in views.epoch(2) if batch.taught is not None)
+
+
+def test_a_row_that_was_half_written_is_labelled_again(tmp_path):
+    _views(tmp_path, _Counting())
+    scores = np.load(tmp_path / "scores.npy", mmap_mode="r+")
+    scores[3, -1] = np.nan
+    scores.flush()
+    second = _Counting()
+    _views(tmp_path, second)
+    assert second.seen == 1
 
 
 @pytest.mark.parametrize("damage", ["empty", "other number", "other type"])

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysight.data.sample import Dataset, LabelRangeError, Sample, SizeMismatchError
-from tinysight.data.sheet import contact_sheet
 from tinysight.errors import UserError
 
-__all__ = ["CheckReport", "Problem", "check", "contact_sheet"]
+__all__ = ["CheckReport", "Problem", "check"]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from tinysight.data.readers import READERS, Reader
 from tinysight.data.sample import Dataset
-from tinysight.errors import UserError, unknown_name
+from tinysight.errors import UserError, one_line, unknown_name
 from tinysight.files import read_json, write_json
 
 __all__ = ["DATA", "open_data", "reader_of", "save_data"]
@@ -52,6 +52,6 @@ def open_data(path: Path) -> Dataset:
     try:
         reader, splits = reader_of(stored["reader"]), SPLITS.validate_python(stored["splits"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:  # JSON of something else
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)
         raise UserError(f"{path} describes no data ({reason}): {remedy}") from error
     return reader.read().arranged(splits)

@@ -9,7 +9,33 @@ from dataclasses import replace
 from tinysight.data.sample import Dataset, Sample
 from tinysight.errors import UserError
 
-__all__ = ["hold_out"]
+__all__ = ["TEST_FRACTION", "hold_out", "missing_splits", "require_splits"]
+
+TEST_FRACTION = 0.15
+"""The share of the training images set aside as test images, where nobody says otherwise."""
+
+
+def missing_splits(dataset: Dataset) -> str:
+    """Say which of the splits that a run needs a data set lacks; empty where it has them. Only ``test`` can be made."""
+    missing = [split for split in ("train", "val") if not dataset.splits.get(split)]
+    if not missing:
+        return ""
+    there = ", ".join(name for name, samples in dataset.splits.items() if samples) or "no split at all"
+    needs = {"train": "training needs labelled images", "val": "decisions need labelled images of their own"}
+    return (
+        f"the data has no '{missing[0]}' split (it has {there}): {needs[missing[0]]}; put some where the reader looks "
+        f"for '{missing[0]}'"
+    )
+
+
+def require_splits(dataset: Dataset) -> None:
+    """Refuse data without training or validation images.
+
+    Raises:
+        UserError: a split is missing.
+    """
+    if missing := missing_splits(dataset):
+        raise UserError(missing)
 
 
 def hold_out(dataset: Dataset, fraction: float, split: str = "test") -> Dataset:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,13 +36,16 @@ class UnlabeledSample(Sample):
         return ""
 
 
-def unlabeled_samples(folder: Path, blank: Callable[[tuple[int, int]], Array]) -> Sequence[Sample]:
-    """Return the photos of ``folder`` as samples, sorted by name.
+def unlabeled_samples(
+    folder: Path, blank: Callable[[tuple[int, int]], Array], held_out: Collection[str]
+) -> Sequence[Sample]:
+    """Return the photos of ``folder`` as samples, sorted by name, without those whose digest is ``held_out``.
 
     Raises:
         UserError: the folder does not exist or holds no image.
     """
-    return [UnlabeledSample(f"unlabeled/{path.name}", path, blank) for path in find_images(folder)]
+    samples = [UnlabeledSample(f"unlabeled/{path.name}", path, blank) for path in find_images(folder)]
+    return [sample for sample in samples if sample.image_digest() not in held_out]
 
 
 def photos_digest(folder: Path) -> str:

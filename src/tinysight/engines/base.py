@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tinysight.errors import UserError
 
-__all__ = ["Compiled", "Engine", "require_file"]
+__all__ = ["MODEL_ONNX", "Compiled", "Engine", "require_file"]
 
 MODEL_ONNX = "model.onnx"
 

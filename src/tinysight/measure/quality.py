@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from tinysight.files import write_atomically
 from tinysight.measure.records import Quality
 from tinysight.tasks import Task
 
-__all__ = ["PER_IMAGE", "PerImage", "evaluate", "quality_of", "resample"]
+__all__ = ["PER_IMAGE", "PerImage", "bootstrap_scores", "evaluate", "predict_one", "quality_of", "resample"]
 
 PER_IMAGE = "per_image.npz"
 """Where a candidate's folder keeps its statistics on the validation split."""
@@ -46,7 +47,13 @@ class PerImage:
 
     @staticmethod
     def load(path: Path) -> PerImage:
-        """Read what ``save`` wrote."""
+        """Read what ``save`` wrote.
+
+        Raises:
+            ValueError: the file is damaged.
+        """
+        if not zipfile.is_zipfile(path):  # NumPy would leave it open
+            raise ValueError(f"{path} is no archive")
         with np.load(path, allow_pickle=False) as stored:
             return PerImage(stored["statistics"], tuple(stored["names"].tolist()), tuple(stored["groups"].tolist()))
 

@@ -21,10 +21,10 @@ from tinysight.measure.latency import time_calls
 from tinysight.measure.memory import peak_rss_mb
 from tinysight.measure.quality import evaluate, predict_one
 
-__all__ = ["Bench", "serve"]
+__all__ = ["Served", "serve"]
 
 
-class Bench:
+class Served:
     """Answers questions about one compiled network."""
 
     def __init__(self, job: dict[str, Any]) -> None:
@@ -71,16 +71,16 @@ def serve() -> None:
     # Libraries may print; the answers get a channel of their own.
     _channel = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    bench: Bench | None = None
+    served: Served | None = None
     for line in sys.stdin:
         question = json.loads(line)
         ask = question.pop("ask")
         try:
             if ask == "load":
-                bench = Bench(question)
+                served = Served(question)
                 _answer({"ok": {}})
             else:
-                _answer({"ok": getattr(bench, ask)(**question)})
+                _answer({"ok": getattr(served, ask)(**question)})
         except UserError as error:
             _answer({"error": str(error)})
         except OSError as error:  # a full disk is no fault of the network: it must end the run, not the candidate

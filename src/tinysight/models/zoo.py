@@ -8,7 +8,7 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tinysight.errors import UserError, unknown_name
+from tinysight.errors import UserError, one_line, unknown_name
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,6 +41,10 @@ ZOO: dict[str, ZooRow] = {
 }
 
 
+CHOSEN_ELSEWHERE = {"encoder_name", "encoder_weights", "in_channels", "classes", "kwargs"}
+"""Arguments of the library's classes that no recipe sets."""
+
+
 def encoder_names() -> tuple[list[str], list[str]]:
     """Return the encoder names of segmentation-models-pytorch, and those of timm."""
     import segmentation_models_pytorch as smp
@@ -56,8 +60,7 @@ def defaults_of(name: str) -> dict[str, Any] | None:
     import segmentation_models_pytorch as smp
 
     parameters = inspect.signature(getattr(smp, ZOO[name].library_class)).parameters
-    outside = {"encoder_name", "encoder_weights", "in_channels", "classes", "kwargs"}
-    return {key: value.default for key, value in parameters.items() if key not in outside}
+    return {key: value.default for key, value in parameters.items() if key not in CHOSEN_ELSEWHERE}
 
 
 def build(name: str, args: dict[str, Any]) -> nn.Module:
@@ -80,17 +83,22 @@ def build(name: str, args: dict[str, Any]) -> nn.Module:
         # The library prints advice about some timm encoders; a progress bar is no place for it.
         with contextlib.redirect_stdout(io.StringIO()):
             network: nn.Module = library_class(encoder_name=encoder, encoder_weights=None, **options)
-    except (TypeError, ValueError, KeyError, RuntimeError, AssertionError, AttributeError) as error:
-        raise UserError(f"{name} with encoder '{encoder}' and {options} cannot be built: {error}") from error
+    except Exception as error:  # every library has its own for what it dislikes
+        reason = one_line(error) or type(error).__name__
+        raise UserError(f"{name} with encoder '{encoder}' and {options} cannot be built: {reason}") from error
     return network
 
 
 def _refuse_swallowed(name: str, library_class: type[nn.Module], encoder: str, options: dict[str, Any]) -> None:
     """The library hands arguments it does not know to timm's encoders; for its own encoders it drops them silently."""
-    known = inspect.signature(library_class).parameters
+    if encoder.startswith("tu-"):
+        return
+    known = inspect.signature(library_class).parameters.keys()
     for option in options:
-        if option not in known and not encoder.startswith("tu-"):
-            raise unknown_name(f"argument of {name}", option, known.keys() - {"kwargs"})
+        if option not in known:
+            unknown = unknown_name(f"argument of {name}", option, known - CHOSEN_ELSEWHERE)
+            of_timm = f"tu-{encoder}" if encoder in encoder_names()[1] else "one of timm's"
+            raise UserError(f"{unknown}; arguments of an encoder need timm's own: {of_timm}")
 
 
 def library_encoder(encoder: str) -> str:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from tinysight.config import Config, digest_of
 from tinysight.data import InputPolicy
-from tinysight.errors import UserError
+from tinysight.errors import UserError, one_line
 from tinysight.files import read_json, write_atomically, write_json
 from tinysight.models.scores import FixedMode, Scores
 from tinysight.models.spec import LIVE, ModelSpec
@@ -23,7 +23,7 @@ from tinysight.reduction.precision.record import PrecisionRecord
 from tinysight.reduction.step import InputReduction, Step, StructureReduction
 from tinysight.reduction.table import METHODS
 
-__all__ = ["CHECKPOINT", "WEIGHTS", "Network", "load_network"]
+__all__ = ["CHECKPOINT", "WEIGHTS", "Network", "checkpoint_folder", "load_network"]
 
 SCHEMA = 1
 WEIGHTS = "weights.safetensors"
@@ -126,8 +126,7 @@ def load_network(folder: Path | str, *, into: nn.Module | None = None, trust: bo
     folder = Path(folder)
     if folder.suffix == ".pt2":
         return _load_program(folder, trust)
-    if (folder / CHECKPOINT).is_dir():
-        folder = folder / CHECKPOINT
+    folder = checkpoint_folder(folder)
     stored = _read(folder / "spec.json", _Stored)
     steps = _read(folder / "steps.json", tuple[Step, ...])
     # A student has a builder, whatever it was made from.
@@ -143,6 +142,22 @@ def load_network(folder: Path | str, *, into: nn.Module | None = None, trust: bo
             module = _replay(method, module, step, folder)
     _load_weights(module, folder / WEIGHTS)
     return Network(module.eval(), stored.spec, stored.input, steps)
+
+
+def checkpoint_folder(path: Path) -> Path:
+    """Return the folder of a checkpoint: ``path``, or the one inside it where it is a candidate's.
+
+    Raises:
+        UserError: there is none.
+    """
+    folder = path / CHECKPOINT if (path / CHECKPOINT).is_dir() else path
+    for name in ("spec.json", "steps.json", WEIGHTS):
+        if not (folder / name).is_file():
+            raise UserError(
+                f"{folder / name} does not exist: give the folder of a checkpoint (spec.json, steps.json, {WEIGHTS}), "
+                "such as 'tinysight train' prints"
+            )
+    return folder
 
 
 def _load_program(path: Path, trust: bool) -> Network:
@@ -180,10 +195,6 @@ class _Stored(Config):
 
 
 def _read(path: Path, kind: Any) -> Any:
-    if not path.is_file():
-        raise UserError(
-            f"{path} does not exist: give the folder of a checkpoint (spec.json, steps.json, weights.safetensors)"
-        )
     remedy = "restore it or save the checkpoint again"
     content = read_json(path, remedy)
     if isinstance(content, dict) and content.get("schema", 0) > SCHEMA:
@@ -191,17 +202,15 @@ def _read(path: Path, kind: Any) -> Any:
     try:
         return TypeAdapter(kind).validate_python(content)
     except ValidationError as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)
         raise UserError(f"{path} is not part of a checkpoint ({reason}): {remedy}") from error
 
 
 def _load_weights(module: nn.Module, path: Path) -> None:
-    if not path.is_file():
-        raise UserError(f"{path} does not exist: the checkpoint is incomplete")
     try:
         load_model(module, str(path), strict=True)
     except (RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:400]
+        reason = one_line(error, 400)
         raise UserError(
             f"the weights in {path} do not fit the network ({reason}): load them into the same network"
         ) from error

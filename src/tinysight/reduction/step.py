@@ -7,7 +7,7 @@ inside their methods only, so that recipes are checked, and mistakes reported, b
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -64,14 +64,16 @@ class NotApplicable(Exception):  # noqa: N818 - not an error: the reason a candi
 class Context:
     """What a reduction may use besides the network: never validation or test data.
 
-    ``teacher`` is the reference, and ``ask_teacher`` makes what gives its scores fastest here. ``parent`` identifies
-    the network that is reduced. ``folder`` keeps the state of long work between interruptions; ``shared`` gives the
-    folder of what candidates have in common, by a JSON-like key. ``float_export`` gives the clean float ONNX file of a
-    network, exported once and cached.
+    ``held_out`` are the digests of those images, for methods that bring images of their own. ``teacher`` is the
+    reference, and ``ask_teacher`` makes what gives its scores fastest here. ``parent`` identifies the network that is
+    reduced. ``folder`` keeps the state of long work between interruptions; ``shared`` gives the folder of what
+    candidates have in common, by a JSON-like key. ``float_export`` gives the clean float ONNX file of the network that
+    is reduced.
     """
 
     task: Task
     train: Sequence[Sample]
+    held_out: Collection[str]
     teacher: Network
     ask_teacher: Callable[[], Teacher]
     parent: str
@@ -120,7 +122,11 @@ class Reduction(Config, ABC):
 
     @property
     def outside(self) -> str:
-        """Identifies the content of files the settings name besides the recipe's data; part of the identity."""
+        """Identifies the content of files the settings name besides the recipe's data; part of the identity.
+
+        Raises:
+            UserError: they are missing or cannot be read.
+        """
         return ""
 
     @classmethod

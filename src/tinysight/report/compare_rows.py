@@ -28,7 +28,7 @@ MEASURED = (
 """Fields of each reference and best in the flat table, by their names in ``candidates.jsonl``."""
 CONDITIONS = ("engine", "engine_version", "threads", "batch", "cpu")
 FLAT_COLUMNS = (
-    "run", "folder", "state", "task", "model", "encoder", "input", "data_digest", "minimize", "max_drop", "confidence",
+    "run", "folder", "state", "task", "network", "input", "data_digest", "minimize", "max_drop", "confidence",
     *CONDITIONS, "lineage", *(f"{role}.{name}" for role in ("reference", "best") for name in MEASURED),
     "test.images", "test.reference", "test.best", "test.verdict", "test.why",
 )  # fmt: skip
@@ -130,18 +130,34 @@ def _test(run: ComparedRun, record: CandidateRecord) -> str:
 def _asked(run: ComparedRun) -> dict[str, str]:
     """Return the settings everybody wants to know, in words."""
     plan, goal = run.plan, run.goal
-    model, shape, engine = _group(plan, "model"), _group(plan, "input"), _group(plan, "engine")
+    engine = _group(plan, "engine")
     train = _group(plan, "train")
     return {
         "task": str(plan.get("task", "–")),
-        "model": str(model.get("name", "–")),
-        "encoder": str(model.get("encoder") or "–"),
-        "input": f"{shape.get('height')}×{shape.get('width')}, {shape.get('mode')}" if shape else "–",
+        "network": _network(run),
+        "input": _input(run),
         "training": counted(train.get("epochs"), "epoch") if train else "none: the network came trained",
         "data": _data(run),
         "goal": f"least {goal.minimize}, drop ≤ {goal.max_drop:g} with confidence {goal.confidence:g}" if goal else "–",
         "engine": f"{engine.get('name')}, {counted(engine.get('threads'), 'thread')}" if engine else "–",
     }
+
+
+def _network(run: ComparedRun) -> str:
+    """Return the reference as it was built: a checkpoint's is not in the recipe."""
+    model = _group(run.plan, "model")
+    if run.reference:
+        return run.reference.variant
+    if model.get("checkpoint"):
+        return "from a checkpoint, not known yet"
+    return " ".join(str(model[key]) for key in ("name", "encoder") if model.get(key)) or "–"
+
+
+def _input(run: ComparedRun) -> str:
+    shape = _group(run.plan, "input")
+    if shape:
+        return f"{shape.get('height')}×{shape.get('width')}, {shape.get('mode')}"
+    return _size(run.reference) if run.reference else "–"
 
 
 def _data(run: ComparedRun) -> str:
@@ -156,8 +172,9 @@ def _setting(name: str, values: Sequence[str]) -> Setting:
     return Setting(name, tuple(values), len(set(values)) > 1)
 
 
-COVERED = {"name", "task", "data", "model.name", "model.encoder", "input.height", "input.width", "input.mode"} | {
-    "train.epochs", "goal.minimize", "goal.max_drop", "goal.confidence", "engine.name", "engine.threads",
+COVERED = {
+    "name", "task", "data", "model.name", "model.encoder", "model.checkpoint", "input.height", "input.width",
+    "input.mode", "train.epochs", "goal.minimize", "goal.max_drop", "goal.confidence", "engine.name", "engine.threads",
 }  # fmt: skip
 """Settings that ``_asked`` says in words, and those that say nothing: a run's name, a folder on somebody's disk."""
 
@@ -167,7 +184,7 @@ def _flat_plan(plan: Mapping[str, Any]) -> dict[str, str]:
     stages = plan.get("stages")
     content = {key: value for key, value in plan.items() if key != "stages"}
     if isinstance(stages, list):
-        content["stages"] = {_stage_name(stage, index): _stage_text(stage) for index, stage in enumerate(stages)}
+        content["stages"] = {_stage_name(stage, number): _stage_text(stage) for number, stage in enumerate(stages, 1)}
     return {name: value for name, value in _leaves(content).items() if not _is_covered(name)}
 
 
@@ -185,15 +202,17 @@ def _leaves(content: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return found
 
 
-def _stage_name(stage: Any, index: int) -> str:
-    return str(stage.get("name", index)) if isinstance(stage, Mapping) else str(index)
+def _stage_name(stage: Any, number: int) -> str:
+    """Name a stage by its place too: several may be called the same, and their order counts."""
+    return f"{number} {stage['name']}" if isinstance(stage, Mapping) and "name" in stage else str(number)
 
 
 def _stage_text(stage: Any) -> str:
     variants = stage.get("variants") if isinstance(stage, Mapping) else None
     if not isinstance(variants, list):
         return _words(stage)
-    return "; ".join(_variant_text(variant) for variant in variants)
+    shortlist = [f"shortlist {stage['shortlist']}"] if "shortlist" in stage else []
+    return "; ".join([*(_variant_text(variant) for variant in variants), *shortlist])
 
 
 def _variant_text(variant: Any) -> str:
@@ -218,15 +237,13 @@ def _group(plan: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _flat(run: ComparedRun) -> dict[str, Any]:
     plan, goal, reference, best = run.plan, run.goal, run.reference, run.best
-    model, shape = _group(plan, "model"), _group(plan, "input")
     row: dict[str, Any] = {
         "run": run.name,
         "folder": str(run.path),
         "state": "finished" if run.outcome else "unfinished",
         "task": plan.get("task"),
-        "model": model.get("name"),
-        "encoder": model.get("encoder"),
-        "input": f"{shape.get('height')}x{shape.get('width')}" if shape else None,
+        "network": _network(run),
+        "input": _input(run),
         "data_digest": run.digest,
         "lineage": lineage(run, best) if best and best.parent else "",
     }

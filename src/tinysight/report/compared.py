@@ -104,9 +104,11 @@ def open_runs(folders: Sequence[Path]) -> list[ComparedRun]:
 def _open(folder: Path, name: str) -> ComparedRun:
     plan = folder / PLAN
     if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}: give the folders of runs, as 'reduce' printed them")
+        raise UserError(f"there is no folder {folder}: give the folders of runs, which 'reduce' names at its beginning")
     if not plan.is_file():
-        raise UserError(f"{folder} is not a run (it has no {PLAN}): give the folders of runs, as 'reduce' printed them")
+        raise UserError(
+            f"{folder} is not a run (it has no {PLAN}): give the folders of runs, which 'reduce' names at its beginning"
+        )
     remedy = f"run 'tinysight reduce' with its recipe and --out {folder} --update to write it anew"
     content = read_json(plan, remedy)
     if not isinstance(content, dict) or not content:

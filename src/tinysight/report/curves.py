@@ -12,15 +12,13 @@ from typing import Any, NamedTuple
 from tinysight.report.line_chart import Level, Line, line_chart
 from tinysight.runs.records import CandidateRecord
 
-__all__ = ["Panel", "Sweep", "epoch_sweeps", "sweep_panels", "training_curves"]
+__all__ = ["Curve", "Sweep", "epoch_sweeps", "sweep_panels", "training_curves"]
 
 TRAININGS, HISTORY = "training", "history.jsonl"
 REFERENCE = "reference-*"
-LENGTH = {"epochs", "cool_down"}
-"""Settings of how long a training is: what a sweep goes through."""
 
 
-class Panel(NamedTuple):
+class Curve(NamedTuple):
     """One chart with what it shows in words; ``names`` say what its colours stand for, in their order."""
 
     title: str
@@ -51,7 +49,7 @@ class _Setting(NamedTuple):
     config: str
 
 
-def training_curves(run: Path, records: Sequence[CandidateRecord]) -> list[Panel]:
+def training_curves(run: Path, records: Sequence[CandidateRecord]) -> list[Curve]:
     """Return a chart of losses for the reference and each stage that trained, by parent; damaged histories are out."""
     by_id = {record.id: record for record in records}
     groups: dict[str, list[_Training]] = defaultdict(list)
@@ -76,7 +74,7 @@ def epoch_sweeps(records: Sequence[CandidateRecord]) -> list[Sweep]:
     ]
 
 
-def sweep_panels(records: Sequence[CandidateRecord], metric: str) -> list[Panel]:
+def sweep_panels(records: Sequence[CandidateRecord], metric: str) -> list[Curve]:
     """Return a chart of every sweep, with the reference's quality as a level."""
     reference = next((record for record in records if record.verdict == "reference"), None)
     level = [Level("reference", 100 * reference.quality.value)] if reference and reference.quality else []
@@ -103,16 +101,18 @@ def _title(stage: str, parent: CandidateRecord | None) -> str:
     return f"{stage}, from {parent.variant}" if parent else stage
 
 
-def _losses_panel(title: str, trainings: Sequence[_Training]) -> Panel:
-    settings = list(dict.fromkeys(_setting(training.record) for training in trainings))
+def _losses_panel(title: str, trainings: Sequence[_Training]) -> Curve:
+    alike = _alike([training.record for training in trainings])
+    of_each = [_setting(training.record, alike) for training in trainings]
+    settings = list(dict.fromkeys(of_each))
     lines = [
-        Line(training.record.variant, training.losses, series=settings.index(_setting(training.record)))
-        for training in trainings
+        Line(training.record.variant, training.losses, series=settings.index(setting))
+        for training, setting in zip(trainings, of_each, strict=True)
     ]
     ends = [f"{line.name}: {line.points[0][1]:.3g} to {line.points[-1][1]:.3g}" for line in lines]
     text = f"Training loss against epochs. From first to last epoch, {'; '.join(ends)}."
     svg = line_chart(lines, title=f"{title}. {text}", x="epoch", y="training loss")
-    return Panel(title, svg, tuple(_legend(settings, lines)), text)
+    return Curve(title, svg, tuple(_legend(settings, lines)), text)
 
 
 def _legend(settings: Sequence[_Setting], lines: Sequence[Line]) -> Iterator[str]:
@@ -125,24 +125,33 @@ def _legend(settings: Sequence[_Setting], lines: Sequence[Line]) -> Iterator[str
 def _sweep(title: str, family: Sequence[CandidateRecord]) -> Sweep:
     settings: dict[_Setting, list[CandidateRecord]] = defaultdict(list)
     for record in family:
-        settings[_setting(record)].append(record)
+        settings[_setting(record, _alike(family))].append(record)
     names = _names(list(settings))
     lines = [_sweep_line(names[series], series, members) for series, members in enumerate(settings.values())]
     seeds = max(len({_seed(record) for record in members}) for members in settings.values())
     return Sweep(title, tuple(lines), seeds)
 
 
-def _sweep_panel(sweep: Sweep, level: Sequence[Level], metric: str) -> Panel:
+def _sweep_panel(sweep: Sweep, level: Sequence[Level], metric: str) -> Curve:
     spread = f", mean and range of up to {sweep.seeds} seeds" if sweep.seeds > 1 else ""
     text = f"{metric} on val against epochs of training{spread}."
     svg = line_chart(sweep.lines, title=f"{sweep.title}. {text}", x="epochs", y=f"{metric}, %", levels=level)
-    return Panel(sweep.title, svg, tuple(line.name for line in sweep.lines), text)
+    return Curve(sweep.title, svg, tuple(line.name for line in sweep.lines), text)
 
 
-def _setting(record: CandidateRecord) -> _Setting:
+def _setting(record: CandidateRecord, alike: set[str]) -> _Setting:
     method = record.steps[-1]["method"] if record.steps else record.stage
-    rest = {key: value for key, value in record.config.items() if key not in LENGTH | {"seed"}}
+    rest = {key: value for key, value in record.config.items() if key not in alike}
     return _Setting(method, json.dumps(rest, sort_keys=True))
+
+
+def _alike(family: Sequence[CandidateRecord]) -> set[str]:
+    """Return the settings that may differ along one line: the length, the seed, and a cool-down that goes with it."""
+    cool_downs: dict[Any, set[Any]] = defaultdict(set)
+    for record in family:
+        cool_downs[record.config.get("epochs")].add(record.config.get("cool_down"))
+    goes_with_length = all(len(found) == 1 for found in cool_downs.values())
+    return {"epochs", "seed"} | ({"cool_down"} if goes_with_length else set())
 
 
 def _seed(record: CandidateRecord) -> Any:

@@ -28,6 +28,7 @@ from tinysight.tasks import Task
 __all__ = ["Gallery", "Panel", "Row", "choose_photos", "galleries", "write_samples"]
 
 SAMPLES = "samples"
+KINDS = ("typical", "lost", "worst", "worst_before")
 TYPICAL, WORST = 6, 4
 LONGEST_SIDE, JPEG_QUALITY = 320, 84
 # Pixels and RGB of the sample pictures.
@@ -77,23 +78,33 @@ def choose_photos(task: Task, reference: PerImage, reduced: PerImage | None) -> 
     """Choose positions of photos by the task's score of each: what was ``lost``, the ``worst``, and ``typical`` ones.
 
     ``lost`` are those on which the reduced network falls most behind the reference, ``worst`` those on which the
-    network that ships scores least, ``typical`` lie around the middle of its scores. An image on which nothing counts
-    is never chosen.
+    network that ships scores least, ``worst_before`` those on which the reference does, ``typical`` lie around the
+    middle of the former's scores. An image on which nothing counts is never chosen.
     """
-    shipped = reduced or reference
-    scores = task.score(shipped.statistics)
-    counts = np.flatnonzero(shipped.statistics.reshape(len(scores), -1).any(axis=1))
+    before, scores = (task.score(network.statistics) for network in (reference, reduced or reference))
+    counts = np.flatnonzero((reduced or reference).statistics.reshape(len(scores), -1).any(axis=1))
     chosen: dict[str, list[int]] = {}
     if reduced:
-        loss = task.score(reference.statistics) - scores
+        loss = before - scores
         falling = counts[np.argsort(-loss[counts], kind="stable")]
         chosen["lost"] = [int(index) for index in falling[:WORST] if loss[index] > 0]
-    ranked = counts[np.argsort(scores[counts], kind="stable")]
-    chosen["worst"] = ranked[: min(WORST, len(ranked) // 2)].tolist()
+        chosen["worst_before"] = _rising(before, counts)[: _few(counts)]
+    ranked = _rising(scores, counts)
+    chosen["worst"] = ranked[: _few(counts)]
     shown = {index for kind in chosen.values() for index in kind}
-    middle = [int(index) for index in ranked[round(0.3 * len(ranked)) : round(0.8 * len(ranked))] if index not in shown]
+    middle = [index for index in ranked[round(0.3 * len(ranked)) : round(0.8 * len(ranked))] if index not in shown]
     chosen["typical"] = [middle[place * len(middle) // TYPICAL] for place in range(TYPICAL)] if middle else []
-    return {kind: list(dict.fromkeys(chosen[kind])) for kind in ("typical", "lost", "worst") if chosen.get(kind)}
+    return {kind: list(dict.fromkeys(chosen[kind])) for kind in KINDS if chosen.get(kind)}
+
+
+def _rising(scores: NDArray[np.float64], counts: NDArray[np.int64]) -> list[int]:
+    """Return the positions that count, the least score first."""
+    ranked: list[int] = counts[np.argsort(scores[counts], kind="stable")].tolist()
+    return ranked
+
+
+def _few(counts: NDArray[np.int64]) -> int:
+    return min(WORST, len(counts) // 2)
 
 
 def galleries(

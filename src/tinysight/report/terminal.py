@@ -26,6 +26,7 @@ STYLES = {
 }
 
 
+NEED_REASONS = {"undecided", "unacceptable", "failed", "skipped", "not_run"}
 WIDE_ONLY = {"end to end", "MACs", "params"}
 """Columns that give way in a narrow terminal; the page and the CSV have them all."""
 
@@ -44,7 +45,7 @@ def print_table(records: Sequence[CandidateRecord], metric: str, stream: IO[str]
         table.add_row(*(cells[name] for name in shown), style=STYLES[record.verdict])
     console.print(table)
     for record in records:
-        if record.why and record.verdict in {"undecided", "failed", "skipped", "not_run"}:
+        if record.why and record.verdict in NEED_REASONS:
             line = f"{record.stage}, {record.variant}: {record.verdict}: {record.why}"
             console.print(line, style="dim", highlight=False, markup=False, soft_wrap=True)
 
@@ -62,6 +63,11 @@ def print_headline(rows: Sequence[HeadlineRow], stream: IO[str] | None = None) -
 def print_checks(summary: Mapping[str, Any], stream: IO[str] | None = None) -> None:
     """Print the verdict on test images, and what a reader must know before trusting the table."""
     test, console = summary["test"], plain_console(stream)
+    if summary["best"] == summary["reference"]:
+        nothing = "No candidate is better than the reference and holds the floor: the bundle is the reference itself."
+        console.print(f"\n{nothing}", style="yellow")
+    for limit in summary["broken_limits"]:
+        console.print(f"Beyond the goal's limits: {limit}", style="yellow", highlight=False)
     console.print(f"\non {test['images']} test images: {test['verdict']} ({test['why']})", highlight=False)
     for caution in summary["cautions"]:
         console.print(f"Careful: {caution}", style="yellow", highlight=False)

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from tinysight.errors import UserError
+from tinysight.errors import UserError, one_line
 from tinysight.files import read_json, sweep_drafts, write_json, write_text
 from tinysight.runs.records import CandidateRecord
 
-__all__ = ["PLAN", "RESULT", "RunFolder", "differences", "next_free", "read_candidates"]
+__all__ = ["CANDIDATES", "PLAN", "RESULT", "RunFolder", "differences", "next_free", "read_candidates"]
 
 PLAN = "plan.json"
 CANDIDATES = "candidates.jsonl"
@@ -149,7 +149,7 @@ def read_candidates(run: Path) -> list[CandidateRecord]:
         lines = path.read_text(encoding="utf-8").splitlines()
         records = [CandidateRecord.from_line(json.loads(line)) for line in lines]
     except (ValueError, TypeError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)
         raise UserError(f"{path} is damaged ({reason}): run 'tinysight resume {run}' to write it anew") from error
     if not records:
         raise UserError(f"{path} is damaged (it is empty): run 'tinysight resume {run}' to write it anew")

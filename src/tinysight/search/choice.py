@@ -16,7 +16,12 @@ def finalists(records: Sequence[CandidateRecord], goal: Goal) -> list[CandidateR
     """Return the reference and the ten best acceptable candidates."""
     reference = [record for record in records if record.verdict == "reference"]
     acceptable = [record for record in records if record.verdict == "acceptable"]
-    return reference + sorted(acceptable, key=goal.cost)[:FINALISTS]
+    best: list[CandidateRecord] = []
+    # By the same rule that chooses in the end: among networks of equal cost, quality decides, not the noise of timing.
+    while acceptable and len(best) < FINALISTS:
+        best.append(goal.best_of(acceptable))
+        acceptable.remove(best[-1])
+    return reference + best
 
 
 def choose(records: Sequence[CandidateRecord], goal: Goal) -> CandidateRecord:

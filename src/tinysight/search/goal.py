@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from tinysight.config import Config
+from tinysight.measure.records import Prospect
 from tinysight.runs.records import CandidateRecord
 
 __all__ = ["Goal", "Limits"]
@@ -56,8 +57,11 @@ class Goal(Config):
         """Return what ``record`` would cost in the precision it may ship in; its cost as it is where none was tried."""
         if record.prospect is None or self.minimize == "macs":
             return self.cost(record)
-        prospect = record.prospect
-        return 1.0 / prospect.speedup.ratio if self.minimize == "latency" else float(prospect.bytes)
+        return self.promise(record.prospect)
+
+    def promise(self, prospect: Prospect) -> float:
+        """Return what a prospect costs: time relative to the reference, unless bytes are minimised."""
+        return float(prospect.bytes) if self.minimize == "bytes" else 1.0 / prospect.speedup.ratio
 
     def best_of(self, records: Sequence[CandidateRecord]) -> CandidateRecord:
         """Return the cheapest record; among those too close to tell apart the smallest file, then the least work."""

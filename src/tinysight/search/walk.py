@@ -54,11 +54,14 @@ def walk(
     records = [reference]
     deadline = clock() + goal.minutes * 60 if goal.minutes else None
     tried: set[str] = set()
+    taught = False
     for number, stage in enumerate(stages):
         ahead = stages[number:]
         students = [record for record in _shortlist(records, goal, ahead) if record.id not in tried][: stage.shortlist]
-        # What is trained already wins nothing by a training that is long enough for random weights.
-        parents = students if stage.trains and students else [*starts(records, goal, ahead), *students]
+        promising = [student for student in students if not _hopeless(student, records, goal)]
+        # What is trained already wins nothing by the first training that is long enough for random weights.
+        alone = stage.trains and promising and not taught
+        parents = students if alone else [*starts(records, goal, ahead), *students]
         for parent in parents:
             for variant in stage.variants:
                 late = deadline is not None and clock() > deadline
@@ -67,6 +70,7 @@ def walk(
                 records.append(attempt(parent, stage, variant, reason or hopeless))
         if stage.trains:
             tried |= {student.id for student in students}
+            taught |= bool(promising)
     return records
 
 

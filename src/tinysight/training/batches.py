@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -15,11 +15,14 @@ from tinysight.data.augment import Augment
 from tinysight.errors import UserError
 from tinysight.tasks import Task
 
-__all__ = ["Batch", "Batches", "Source"]
+__all__ = ["Batch", "Batches", "Memory", "Pair", "Source"]
 
 REMEMBERED = 512 * 2**20
-"""Bytes of decoded samples a training keeps in memory. Measured on 640 px photos trained at 256 px: decoding again in
-every epoch was a tenth of a small student's step."""
+"""Bytes of samples, and as many of views of them, that a training keeps at its network's size. Measured on 640 px
+photos trained at 256 px: shrinking them again in every epoch was a tenth of a small student's step."""
+
+Pair = tuple[Tensor, Tensor]
+"""An image, uint8 or normalised float (channels, height, width), and its target."""
 
 
 class Batch(NamedTuple):
@@ -39,6 +42,25 @@ class Batch(NamedTuple):
         return Batch(self.images.to(device, memory_format=torch.channels_last), self.targets.to(device), taught)
 
 
+class Memory:
+    """Keeps what was made once, up to ``REMEMBERED`` bytes; what finds no room is made again every time."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, Pair] = {}
+        self._room = REMEMBERED
+
+    def get(self, key: int, make: Callable[[], Pair], *, keep: bool = True) -> Pair:
+        """Return what is kept under ``key``, or make it."""
+        if key in self._kept:
+            return self._kept[key]
+        pair = make()
+        size = sum(part.nbytes for part in pair)
+        if keep and size <= self._room:
+            self._kept[key] = pair
+            self._room -= size
+        return pair
+
+
 class Source(Protocol):
     """Anything that yields the batches of an epoch."""
 
@@ -54,8 +76,7 @@ class Batches:
 
     def __init__(self, samples: Sequence[Sample], policy: InputPolicy, task: Task, *, augment: bool) -> None:
         self._samples, self._policy, self._task = samples, policy, task
-        self._remembered: dict[int, tuple[Tensor, Tensor]] = {}
-        self._room = REMEMBERED
+        self._fitted_once = Memory()
         uint8 = policy.normalised_by == "tinysight"
         self._augment = Augment(policy.height, policy.width) if augment and uint8 else None
         # (x / 255 - mean) / std, on whole batches
@@ -84,48 +105,39 @@ class Batches:
     def epoch(self, batch_size: int) -> Iterator[Batch]:
         """Yield one epoch in random order; the order and every augmentation come from torch's global generator."""
         for chosen in self.order(batch_size):
-            yield self._stack([self._augmented(index) for index in chosen])
+            yield self.stacked([self._augmented(index) for index in chosen])
 
     def plain(self, batch_size: int) -> Iterator[Batch]:
         """Yield every sample once, in order, without augmentation."""
         for start in range(0, len(self._samples), batch_size):
-            yield self._stack([self._fitted(index) for index in range(start, min(start + batch_size, len(self)))])
+            yield self.stacked([self._fitted(index) for index in range(start, min(start + batch_size, len(self)))])
 
-    def views(self, chosen: Sequence[tuple[int, int]]) -> Batch:
-        """Return fixed views of samples: (sample, number) always gives the same augmented view.
+    def view(self, index: int, number: int) -> Pair:
+        """Return a fixed view of sample ``index``: equal numbers always give the same augmentation.
 
         torch's global generator is left as it was.
         """
         with torch.random.fork_rng(devices=[]):
-            return self._stack([self._view(index, number) for index, number in chosen])
+            # torch.manual_seed would seed the GPUs as well, whose state nobody puts back.
+            torch.default_generator.manual_seed(number * len(self) + index)
+            return self._augmented(index)
 
-    def __len__(self) -> int:
-        return len(self._samples)
-
-    def _view(self, index: int, number: int) -> tuple[Tensor, Tensor]:
-        torch.manual_seed(number * len(self) + index)
-        return self._augmented(index)
-
-    def _augmented(self, index: int) -> tuple[Tensor, Tensor]:
-        image, target = self._remembered.get(index) or self._remember(index)
-        return self._augment(image, target) if self._augment else (image, target)
-
-    def _remember(self, index: int) -> tuple[Tensor, Tensor]:
-        image, target = self._fitted(index)
-        size = image.nbytes + target.nbytes
-        if self._samples[index].repeatable and size <= self._room:
-            self._remembered[index] = image, target
-            self._room -= size
-        return image, target
-
-    def _stack(self, pairs: Sequence[tuple[Tensor, Tensor]]) -> Batch:
+    def stacked(self, pairs: Sequence[Pair]) -> Batch:
+        """Make a batch, its images normalised."""
         images = torch.stack([image for image, _ in pairs])
         targets = torch.stack([target for _, target in pairs]).long()
         if images.dtype == torch.uint8:
             images = images * self._scale + self._shift
         return Batch(images, targets)
 
-    def _fitted(self, index: int) -> tuple[Tensor, Tensor]:
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def _augmented(self, index: int) -> Pair:
+        image, target = self._fitted_once.get(index, lambda: self._fitted(index), keep=self._samples[index].repeatable)
+        return self._augment(image, target) if self._augment else (image, target)
+
+    def _fitted(self, index: int) -> Pair:
         sample = self._samples[index]
         image, target = sample.read()
         if reason := self._task.refuse_target(target):

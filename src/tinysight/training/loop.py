@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from tinysight.training.losses import Loss
 from tinysight.training.schedules import rate_of
 from tinysight.training.settings import Training
 
-__all__ = ["choose_device", "fit"]
+__all__ = ["choose_device", "fit", "seconds_trained"]
 
 STATE = "training.pt"
 HISTORY = "history.jsonl"
@@ -68,10 +69,11 @@ def fit(
         tick(state.epoch * steps)
         while state.epoch < settings.epochs:
             torch.manual_seed((seed + 1) * 100_003 + state.epoch)
+            started = time.monotonic()
             mean_loss = _epoch(state, batches, loss, settings, device, tick)
             _refuse_poisoned_weights(state, settings)
             state.epoch += 1
-            state.history.append({"epoch": state.epoch, "loss": mean_loss})
+            state.history.append({"epoch": state.epoch, "loss": mean_loss, "seconds": time.monotonic() - started})
             _keep(state, folder / STATE)
             if trunk and state.epoch == settings.branch:
                 _keep(state, trunk / f"{state.epoch}.pt")
@@ -92,6 +94,15 @@ def choose_device(device: str) -> str:
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise UserError(f"device: '{device}' is not available on this machine: use 'auto' or 'cpu'")
     return device
+
+
+def seconds_trained(folder: Path) -> float:
+    """Return how long the epochs took that lie finished in ``folder``; those of a shared trunk count nothing."""
+    try:
+        lines = (folder / HISTORY).read_text(encoding="utf-8").splitlines()
+        return sum(float(json.loads(line)["seconds"]) for line in lines)
+    except (OSError, ValueError, KeyError, TypeError):  # not begun, or damaged
+        return 0.0
 
 
 def _start(network: nn.Module, settings: Training, steps: int) -> _State:
@@ -181,6 +192,8 @@ def _resumed(network: nn.Module, settings: Training, steps: int, beginnings: lis
         except Exception:  # every damage has its own error, and some are found when half is restored
             network.load_state_dict(untrained)
         else:
+            if path.name != STATE:  # the trunk was trained for another candidate
+                state.history = [line | {"seconds": 0.0} for line in state.history]
             return state
     return _start(network, settings, steps)
 

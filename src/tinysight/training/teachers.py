@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tinysight.engines import Compiled
 from tinysight.engines.hardware import processor
 from tinysight.files import write_atomically
 from tinysight.progress import Progress
-from tinysight.training.batches import Batch, Batches
+from tinysight.training.batches import Batch, Batches, Memory, Pair
 from tinysight.training.losses import resized
 
 __all__ = ["EagerTeacher", "EngineTeacher", "FixedViews", "LiveTeacher", "Sizes", "Teacher"]
@@ -99,8 +100,8 @@ class FixedViews:
     """Batches of ``views`` fixed augmented views of every image, whose scores the teacher gave once.
 
     The scores lie in ``folder`` as float16; an interrupted labelling goes on where it stopped. Beyer et al. 2022 find
-    that teacher and student must see the same view, and that is all that is kept here: views are drawn again from
-    their number.
+    that teacher and student must see the same view. On disk no views are kept: they are drawn again from their number,
+    each once a training, while there is room in memory.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class FixedViews:
         progress: Progress,
     ) -> None:  # fmt: skip
         self._batches, self._sizes, self._views = batches, sizes, views
+        self._drawn = Memory()
         self._scores = self._labelled(teacher, folder / "scores.npy", progress)
 
     def count(self, batch_size: int) -> int:
@@ -118,15 +120,22 @@ class FixedViews:
         """Yield one epoch in random order, every image in one of its views."""
         for chosen in self._batches.order(batch_size):
             numbers = torch.randint(self._views, (len(chosen),)).tolist()
-            batch = self._batches.views(list(zip(chosen, numbers, strict=True)))
             rows = [number * len(self._batches) + index for index, number in zip(chosen, numbers, strict=True)]
-            taught = torch.from_numpy(self._scores[rows].astype(np.float32))
-            yield Batch(resized(batch.images, self._sizes.student), batch.targets, taught)
+            batch = self._batches.stacked([self._drawn.get(row, partial(self._student_view, row)) for row in rows])
+            yield batch._replace(taught=torch.from_numpy(self._scores[rows].astype(np.float32)))
+
+    def _view(self, row: int) -> Pair:
+        return self._batches.view(row % len(self._batches), row // len(self._batches))
+
+    def _student_view(self, row: int) -> Pair:
+        """Shrink a view before it is normalised, as deployment does with photos."""
+        image, target = self._view(row)
+        return resized(image[None], self._sizes.student)[0], target
 
     def _labelled(self, teacher: Callable[[], Teacher], path: Path, progress: Progress) -> Any:
         total = self._views * len(self._batches)
         scores = _opened(path, total)
-        missing = list(range(total)) if scores is None else np.flatnonzero(np.isnan(_first_of_each(scores))).tolist()
+        missing = list(range(total)) if scores is None else _unlabelled(scores)
         if not missing:
             assert scores is not None
             return scores
@@ -144,7 +153,7 @@ class FixedViews:
         return scores
 
     def _given(self, teacher: Teacher, rows: list[int]) -> Any:
-        batch = self._batches.views([(row % len(self._batches), row // len(self._batches)) for row in rows])
+        batch = self._batches.stacked([self._view(row) for row in rows])
         scores = teacher(resized(batch.images, self._sizes.teacher))
         if scores.ndim == 4:
             sides = zip(scores.shape[2:], self._sizes.teacher, strict=True)
@@ -174,5 +183,6 @@ def _created(path: Path, shape: tuple[int, ...]) -> Any:
     return np.lib.format.open_memmap(path, mode="r+")
 
 
-def _first_of_each(scores: NDArray[np.float16]) -> NDArray[np.float16]:
-    return scores.reshape(len(scores), -1)[:, 0]
+def _unlabelled(scores: NDArray[np.float16]) -> list[int]:
+    """Return the rows that are not whole: labelling may have ended within one."""
+    return [row for row, given in enumerate(scores) if np.isnan(given).any()]

@@ -84,10 +84,10 @@ def test_folder_patterns_and_splits_can_be_said(tmp_path: Path) -> None:
         path=tmp_path,
         images="{split}/photos",
         masks="{split}/truth",
-        splits=("fold1", "fold2"),
+        splits={"train": "fold1", "val": "fold2"},
         classes=["a", "b", "c"],
     )
-    assert reader.read().names() == {"fold1": ["fold1/a"]}
+    assert reader.read().names() == {"train": ["train/a"]}
 
 
 def test_a_layout_without_any_split_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import torch
 from pydantic import ValidationError
 
 from tinysight.data.memory import in_memory
+from tinysight.data.sample import file_digest
 from tinysight.errors import UserError
 from tinysight.reduction.distillation.distil import Distil
 from tinysight.reduction.verify import largest_difference
@@ -83,6 +86,33 @@ def test_there_are_never_more_views_than_epochs(tiny_network, make_context, kept
     context = make_context(tiny_network, train=kept, augment=True, ask_teacher=lambda: asked)
     Distil(epochs=1, batch_size=4, views=8).reduce(tiny_network, context)
     assert asked.images == len(kept)
+
+
+def test_trainings_that_share_a_trunk_share_its_views(tiny_network, make_context, kept, asked):
+    context = make_context(tiny_network, train=kept, augment=True, ask_teacher=lambda: asked)
+    for epochs in (2, 3):
+        method = Distil(epochs=epochs, batch_size=4, views=3, schedule="constant", cool_down=1)
+        method.reduce(tiny_network, replace(context, folder=context.folder / str(epochs)))
+    assert asked.images == 3 * len(kept)
+
+
+def test_more_unlabeled_photos_are_another_trunk(tiny_network, make_context, kept, photos):
+    keys = []
+    context = make_context(tiny_network, train=kept)
+    listening = replace(context, shared=lambda key: keys.append(key) or context.shared(key))
+    method = ONE_EPOCH.model_copy(update={"unlabeled": photos, "schedule": "constant"})
+    method.reduce(tiny_network, listening)
+    cv2.imwrite(str(photos / "more.png"), np.zeros((32, 48, 3), np.uint8))
+    method.reduce(tiny_network, replace(listening, folder=context.folder / "again"))
+    trunks = [key for key in keys if key[0] == "distil"]
+    assert len(trunks) == 2
+    assert trunks[0] != trunks[1]
+
+
+def test_photos_the_result_is_judged_by_are_left_out(tiny_network, make_context, kept, photos):
+    method = ONE_EPOCH.model_copy(update={"unlabeled": photos})
+    context = make_context(tiny_network, train=kept, held_out={file_digest(photos / "1.png")})
+    assert method.reduce(tiny_network, context).steps[-1].record["unlabeled_images"] == 2
 
 
 def test_without_views_the_teacher_is_asked_live(tiny_network, make_context, kept, asked):

@@ -45,6 +45,7 @@ def _refuse_nameless(classes: Collection[Any]) -> None:
         raise ValueError("at least 2 classes are needed: name the background too, such as {soil: [0], plant: [1, 2]}")
 
 
+SplitName = Literal["train", "val", "test"]
 MaskValue = Annotated[int, Field(ge=0, le=255)]
 ClassValues = Annotated[
     dict[str, Annotated[tuple[MaskValue, ...], Field(min_length=1)]],
@@ -56,8 +57,9 @@ ClassValues = Annotated[
 class ImageMaskFolders(Reader):
     """Images in one folder and index masks in another, for every split, paired by file name without suffix.
 
-    ``images`` and ``masks`` are folders under ``path``, with ``{split}`` where the split's name stands. ``splits``
-    lists the splits looked for; those without an image folder are left out.
+    ``images`` and ``masks`` are folders under ``path``, with ``{split}`` where the split's name stands. ``splits`` says
+    how train, val and test are called there, such as ``{train: train, val: valid}``; those without an image folder are
+    left out.
     ``classes`` gives each class the mask values that mean it, ``{soil: 0, plant: [1, 2]}``; a plain list of names
     numbers them from 0. ``ignore_index`` is the mask value that does not count; in the targets it is always 255.
     """
@@ -68,7 +70,7 @@ class ImageMaskFolders(Reader):
     path: Path
     images: str = "images/{split}"
     masks: str = "masks/{split}"
-    splits: Annotated[tuple[str, ...], Field(min_length=1)] = ("train", "val", "test")
+    splits: Annotated[dict[SplitName, str], Field(min_length=1)] = {"train": "train", "val": "val", "test": "test"}
     classes: ClassValues
     ignore_index: MaskValue = 255
 
@@ -99,9 +101,9 @@ class ImageMaskFolders(Reader):
             UserError: a folder is missing or empty, or an image or mask has no partner.
         """
         decode = Relabel.of(self.classes, self.ignore_index)
-        folders = {
-            split: (self.path / self.images.replace("{split}", split), self.path / self.masks.replace("{split}", split))
-            for split in self.splits
+        folders: dict[str, tuple[Path, Path]] = {
+            split: (self.path / self.images.replace("{split}", name), self.path / self.masks.replace("{split}", name))
+            for split, name in self.splits.items()
         }
         return Dataset(tuple(self.classes), samples_of_pairs(self.path, folders, decode), IGNORED)
 

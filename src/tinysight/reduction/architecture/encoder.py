@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field, field_validator
 
 from tinysight.errors import unknown_name
-from tinysight.models.zoo import ZOO
+from tinysight.models.zoo import ZOO, defaults_of
 from tinysight.reduction.step import ArchitectureReduction, NotApplicable
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class Encoder(ArchitectureReduction):
         builder = self.decoder or spec.builder
         if builder not in ZOO:
             raise NotApplicable(f"{spec.label} was not built by the zoo: name the student's decoder, such as pspnet")
-        kept = spec.args if builder == spec.builder else {"classes": classes}
-        args = {**kept, "encoder": self.to, **self.args}
+        # The old encoder's own arguments go with it.
+        own = (defaults_of(builder) or {}).keys() if builder == spec.builder else set()
+        kept = {key: value for key, value in spec.args.items() if key in own}
+        args = {"classes": classes, **kept, "encoder": self.to, **self.args}
         return spec.model_copy(update={"builder": builder, "args": args, "output": None})

@@ -27,7 +27,7 @@ class Distil(Learning):
     teacher is the reference. It labels ``views`` fixed augmented views of every image once, which is cheaper than
     asking it for every batch; teacher and student see the same view, on which Beyer et al. 2022 insist;
     with ``views`` 0, and for data that changes at every reading, it is asked live. ``unlabeled`` is a folder of further
-    photos, which count in the soft part alone.
+    photos, which count in the soft part alone; validation and test images among them are left out.
     """
 
     name: ClassVar[str] = "distil"
@@ -47,12 +47,18 @@ class Distil(Learning):
         from tinysight.training.losses import soft_targets, task_loss
 
         self._refuse_frozen(network)
-        further = unlabeled_samples(self.unlabeled, context.task.blank_target) if self.unlabeled else []
+        further = self._further(context)
         batches = self._batches([*context.train, *further], network, context)
         hard = task_loss("cross_entropy", context.task)
         loss = soft_targets(hard, soft=self.soft, temperature=self.temperature)
         record = self.model_dump(mode="json") | {"images": len(context.train), "unlabeled_images": len(further)}
         return self._trained(network, context, batches, loss).with_step(self.step(record))
+
+    def _further(self, context: Context) -> Sequence[Sample]:
+        """Return the unlabeled photos: none that the result will be judged by."""
+        if not self.unlabeled:
+            return []
+        return unlabeled_samples(self.unlabeled, context.task.blank_target, context.held_out)
 
     def _batches(self, samples: Sequence[Sample], network: Network, context: Context) -> Source:
         from tinysight.training.batches import Batches
@@ -60,9 +66,15 @@ class Distil(Learning):
 
         sizes = Sizes.of(context.teacher.input, network.input)
         batches = Batches(samples, sizes.view, context.task, augment=context.augment)
-        # More views than epochs would cost more than asking live; without augmentation all are alike.
-        views = min(self.views, self.epochs) if context.augment else min(self.views, 1)
+        views = self._views(context.augment)
         if not views or not all(sample.repeatable for sample in samples):
             return LiveTeacher(batches, context.ask_teacher(), sizes)
         key = ["views", views, sizes.view.model_dump(mode="json"), self.outside, context.augment]
         return FixedViews(batches, context.ask_teacher, sizes, views, context.shared(key), context.progress)
+
+    def _views(self, augment: bool) -> int:
+        """Return how many views are labelled: without augmentation all are alike."""
+        if not augment:
+            return min(self.views, 1)
+        # More views than epochs would cost more than asking live; but trainings that share a trunk share its views.
+        return self.views if self.schedule == "constant" else min(self.views, self.epochs)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from tinysight.data import InputPolicy
+from tinysight.errors import one_line
 from tinysight.reduction.step import Context, InputReduction, NotApplicable
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Resize(InputReduction):
         try:
             run(resized.scores, resized.example())
         except Exception as error:  # whatever a network raises for a size it was not made for
-            reason = " ".join(str(error).split())[:160]
+            reason = one_line(error, 160)
             raise NotApplicable(f"the network does not accept an input of {self.label}: {reason}") from error
         return resized
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import Field
 
+from tinysight.errors import one_line
 from tinysight.reduction.step import Context, NotApplicable, StructureReduction
 from tinysight.reduction.structure.channels import cut_channels, difference_ignoring
 
@@ -276,7 +277,7 @@ def _prove(original: Network, reduced: Network, record: dict[str, Any]) -> None:
     try:
         difference = difference_ignoring(original, reduced, cut)
     except Exception as error:  # whatever the network's own code raises without its branches
-        reason = " ".join(str(error).split())[:160]
+        reason = one_line(error, 160)
         raise NotApplicable(f"the network does not run without {removed}: {reason}") from error
     if difference > 1e-9:
         raise NotApplicable(f"{removed} do more than fill {', '.join(cut)}: outputs differ by {difference:.2g}")

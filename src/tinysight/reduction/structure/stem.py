@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
+from tinysight.errors import one_line
 from tinysight.reduction.step import Context, NotApplicable, StructureReduction
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _try(network: Network, reduced: Network, change: str) -> None:
     try:
         after = run(reduced.scores, reduced.example())
     except Exception as error:  # whatever the network's code raises where sizes no longer fit together
-        reason = " ".join(str(error).split())[:160]
+        reason = one_line(error, 160)
         raise NotApplicable(f"the network does not run with {change}: {reason}") from error
     if after.shape[:2] != before.shape[:2] or after.ndim != before.ndim:
         shapes = f"{tuple(after.shape)} instead of {tuple(before.shape)}"

@@ -53,7 +53,7 @@ class Learning(WeightsReduction):
 
         student = network.copy()
         settings = self.model_dump(mode="json", exclude={"epochs", "cool_down"})
-        shares = self.schedule == "constant"
+        made_from = [self.name, self.version, context.parent, settings, self.outside, batches.count(self.batch_size)]
         fit(
             student.scores,
             batches,
@@ -64,7 +64,7 @@ class Learning(WeightsReduction):
             folder=context.folder,
             progress=context.progress,
             what=self.name,
-            trunk=context.shared([self.name, self.version, context.parent, settings]) if shares else None,
+            trunk=context.shared(made_from) if self.schedule == "constant" else None,
         )
         return student
 
