@@ -73,9 +73,11 @@ def test_an_interruption_says_that_nothing_is_lost(cli, monkeypatch: pytest.Monk
         raise KeyboardInterrupt
 
     monkeypatch.setattr("tinysight.tables.print_doctor", interrupted)
-    answer = cli("doctor")
-    assert answer.code == 130
-    assert "nothing finished is lost" in answer.err
+    monkeypatch.setattr("tinysight.recipe.recipe_of_run", lambda _run: interrupted())
+    answer, other = cli("resume", "run"), cli("doctor")
+    assert (answer.code, other.code) == (130, 130)
+    assert "nothing finished is lost, and the same command goes on" in answer.err
+    assert other.err == "\nstopped\n"  # it begins again
 
 
 def test_the_version_is_printed(cli) -> None:
