@@ -4,8 +4,8 @@
     python benchmarks/results.py facade_sweep      # begins with the reference of facade_ads
     python benchmarks/results.py camvid
 
-Every number on docs/results/NAME.md comes from the runs' own files; what earlier works reached is quoted. Where a
-target is missed, docs/results/NAME.notes.md is added, which says why.
+Every number on docs/results/NAME.md comes from the runs' own files; what earlier works reached is quoted. Remarks
+from docs/results/NAME.notes.md are added at the end.
 """
 
 from __future__ import annotations
@@ -247,7 +247,7 @@ def write_page(name: str, page: Page, runs: dict[str, Run]) -> Path:
     if page.earlier:
         lines += ["## What came before", "", page.earlier, ""]
     notes = PAGES / f"{name}.notes.md"
-    if notes.is_file() and any("**missed**" in line for line in lines):
+    if notes.is_file():
         lines += [notes.read_text(encoding="utf-8").strip(), ""]
     write_text(PAGES / f"{name}.md", "\n".join(lines))
     return PAGES / f"{name}.md"
