@@ -218,7 +218,7 @@ def _floor(job: Job, workshop: Workshop, best: CandidateRecord) -> dict[str, Any
 def _cautions(job: Job, workshop: Workshop) -> list[str]:
     """Return what a reader must know before trusting the result."""
     reference = workshop.per_image(workshop.reference_id)
-    found = [job.task.caution(reference.statistics.sum(axis=0)), reference.caution, job.caution]
+    found = [job.task.caution(reference.statistics), reference.caution, job.caution]
     return [caution for caution in found if caution]
 
 

@@ -77,15 +77,13 @@ def test_images_without_a_group_in_common_are_drawn_one_by_one():
     assert per_image(20, 20).unit == "image"
 
 
-def test_groups_sum_their_images():
-    kept = per_image(12, 6)
-    by_hand = [kept.statistics[group] + kept.statistics[group + 6] for group in range(6)]
-    np.testing.assert_array_equal(kept.by_unit(), by_hand)
+def test_the_images_of_a_group_are_drawn_together():
+    draws = per_image(12, 6).draws()
+    np.testing.assert_array_equal(draws[:, :6], draws[:, 6:])
 
 
-def test_images_stay_as_they_are():
-    kept = per_image(12, 12)
-    assert kept.by_unit() is kept.statistics
+def test_every_image_may_be_drawn_alone():
+    np.testing.assert_array_equal(per_image(12, 12).draws(), resample(12))
 
 
 def test_a_resample_draws_as_many_units_as_there_are():
@@ -101,7 +99,7 @@ def test_resamples_repeat():
 def test_bootstrap_scores_are_scores_of_resampled_images(tiny_task):
     kept = per_image(6, 6)
     drawn = np.repeat(kept.statistics, resample(6)[11], axis=0)
-    assert bootstrap_scores(tiny_task, kept)[11] == pytest.approx(float(tiny_task.score(drawn.sum(axis=0))))
+    assert bootstrap_scores(tiny_task, kept)[11] == pytest.approx(tiny_task.score(drawn))
 
 
 def test_groups_that_differ_widen_the_interval(tiny_task):
@@ -118,7 +116,7 @@ def test_groups_that_differ_widen_the_interval(tiny_task):
 def test_quality_is_the_metric_of_the_whole_split(tiny_task):
     kept = per_image(8, 8)
     quality = quality_of(tiny_task, kept, "val")
-    assert quality.value == pytest.approx(float(tiny_task.score(kept.statistics.sum(axis=0))))
+    assert quality.value == pytest.approx(tiny_task.score(kept.statistics))
     assert (quality.metric, quality.split) == ("mIoU", "val")
 
 

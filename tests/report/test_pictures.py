@@ -78,7 +78,7 @@ def test_few_photos_are_enough(tiny_task, count):
 
 def test_scores_are_those_that_were_measured(show, run_folder, run_records, tiny_task):
     panels = show(2)[0].rows[0].panels
-    measured = [tiny_task.score(stored_statistics(run_folder, record).statistics[2]) for record in run_records]
+    measured = [tiny_task.image_scores(stored_statistics(run_folder, record).statistics)[2] for record in run_records]
     assert [panel.score for panel in panels] == [None, None, *measured]
 
 

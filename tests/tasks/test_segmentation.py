@@ -47,62 +47,69 @@ def test_statistic_of_an_ignored_image_is_empty():
 
 def test_miou_is_the_macro_jaccard_score(masks):
     truth, guess = masks
-    score = TASK.score(TASK.statistic(guess, truth))
+    score = TASK.score(TASK.statistic(guess, truth)[None])
     assert score == pytest.approx(jaccard_score(*counted(masks), average="macro"))
 
 
 def test_class_ious_are_jaccard_scores(masks):
-    metrics = TASK.metrics(TASK.statistic(masks[1], masks[0]))
+    metrics = TASK.metrics(TASK.statistic(masks[1], masks[0])[None])
     expected = jaccard_score(*counted(masks), average=None)
     assert [metrics[f"IoU {name}"] for name in CLASSES] == pytest.approx(expected.tolist())
 
 
 def test_pixel_accuracy_is_the_accuracy_score(masks):
-    metrics = TASK.metrics(TASK.statistic(masks[1], masks[0]))
+    metrics = TASK.metrics(TASK.statistic(masks[1], masks[0])[None])
     assert metrics["pixel_accuracy"] == pytest.approx(accuracy_score(*counted(masks)))
 
 
 def test_mean_accuracy_is_the_balanced_accuracy_score(masks):
-    metrics = TASK.metrics(TASK.statistic(masks[1], masks[0]))
+    metrics = TASK.metrics(TASK.statistic(masks[1], masks[0])[None])
     assert metrics["mean_accuracy"] == pytest.approx(balanced_accuracy_score(*counted(masks)))
 
 
 def test_frequency_weighted_iou_is_the_weighted_jaccard_score(masks):
-    metrics = TASK.metrics(TASK.statistic(masks[1], masks[0]))
+    metrics = TASK.metrics(TASK.statistic(masks[1], masks[0])[None])
     assert metrics["frequency_weighted_IoU"] == pytest.approx(jaccard_score(*counted(masks), average="weighted"))
 
 
 def test_a_class_in_neither_truth_nor_prediction_does_not_count():
     truth, guess = np.array([[0, 0, 1, 1]], np.uint8), np.array([[0, 1, 1, 1]], np.uint8)
-    assert TASK.score(TASK.statistic(guess, truth)) == pytest.approx((1 / 2 + 2 / 3) / 2)
+    assert TASK.score(TASK.statistic(guess, truth)[None]) == pytest.approx((1 / 2 + 2 / 3) / 2)
 
 
 def test_an_absent_class_has_no_iou():
-    total = TASK.statistic(np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.uint8))
-    assert np.isnan(TASK.metrics(total)["IoU sign"])
+    kept = TASK.statistic(np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.uint8))[None]
+    assert np.isnan(TASK.metrics(kept)["IoU sign"])
 
 
 def test_a_class_that_is_only_predicted_scores_nothing():
     truth, guess = np.zeros((1, 4), np.uint8), np.array([[0, 0, 0, 3]], np.uint8)
-    assert TASK.score(TASK.statistic(guess, truth)) == pytest.approx(0.75 / 2)
+    assert TASK.score(TASK.statistic(guess, truth)[None]) == pytest.approx(0.75 / 2)
 
 
 def test_a_class_that_is_only_predicted_spoils_no_accuracy():
-    total = TASK.statistic(np.array([[0, 0, 0, 3]], np.uint8), np.zeros((1, 4), np.uint8))
-    assert TASK.metrics(total)["mean_accuracy"] == pytest.approx(0.75)
+    kept = TASK.statistic(np.array([[0, 0, 0, 3]], np.uint8), np.zeros((1, 4), np.uint8))[None]
+    assert TASK.metrics(kept)["mean_accuracy"] == pytest.approx(0.75)
 
 
 def test_nothing_at_all_scores_zero():
-    nothing = np.zeros((4, 4), np.int64)
+    nothing = np.zeros((1, 4, 4), np.int64)
     assert TASK.score(nothing) == 0.0
     assert TASK.metrics(nothing)["mean_accuracy"] == 0.0
 
 
-def test_score_keeps_leading_axes():
-    totals = np.random.default_rng(1).integers(0, 50, (3, 5, 4, 4))
-    totals[1, 2, :, 3] = totals[1, 2, 3] = 0
-    one_by_one = [[float(TASK.score(total)) for total in row] for row in totals]
-    np.testing.assert_allclose(TASK.score(totals), one_by_one, rtol=1e-12)
+def test_a_draw_scores_the_images_it_counts():
+    statistics = np.random.default_rng(1).integers(0, 50, (5, 4, 4))
+    draws = np.array([[1.0, 1, 1, 1, 1], [0, 2, 0, 1, 2]])
+    drawn = np.repeat(statistics, [0, 2, 0, 1, 2], axis=0)
+    np.testing.assert_allclose(TASK.scores(statistics, draws), [TASK.score(statistics), TASK.score(drawn)], rtol=1e-12)
+
+
+def test_an_image_scores_as_if_it_were_alone(masks):
+    one, empty = TASK.statistic(masks[1], masks[0]), np.zeros((4, 4), np.int64)
+    scores = TASK.image_scores(np.stack([one, empty]))
+    assert scores[0] == pytest.approx(TASK.score(one[None]))
+    assert np.isnan(scores[1])
 
 
 @pytest.mark.parametrize("mode", ["resize", "pad"])
@@ -184,22 +191,22 @@ def test_tasks_are_found_by_their_names():
 
 
 def test_a_reference_that_misses_a_class_is_worth_a_caution(tiny_task):
-    assert tiny_task.classes[1] in tiny_task.caution(np.array([[90, 0], [10, 0]]))
+    assert tiny_task.classes[1] in tiny_task.caution(np.array([[[90, 0], [10, 0]]]))
 
 
 def test_a_reference_that_finds_every_class_is_worth_none(tiny_task):
-    assert tiny_task.caution(np.array([[80, 5], [5, 10]])) == ""
+    assert tiny_task.caution(np.array([[[80, 5], [5, 10]]])) == ""
 
 
 def test_class_scores_are_the_ious(masks):
-    total = TASK.statistic(masks[1], masks[0])
+    kept = TASK.statistic(masks[1], masks[0])[None]
     expected = jaccard_score(*counted(masks), average=None)
-    assert TASK.class_scores(total).tolist() == pytest.approx(expected.tolist())
+    assert TASK.class_scores(kept).tolist() == pytest.approx(expected.tolist())
 
 
 def test_confusion_has_the_truth_in_rows(masks):
-    total = TASK.statistic(masks[1], masks[0])
-    np.testing.assert_array_equal(TASK.confusion(total), confusion_matrix(*counted(masks), labels=LABELS))
+    kept = TASK.statistic(masks[1], masks[0])[None]
+    np.testing.assert_array_equal(TASK.confusion(kept), confusion_matrix(*counted(masks), labels=LABELS))
 
 
 def test_a_prediction_is_drawn_over_a_smaller_picture():

@@ -73,14 +73,12 @@ class PerImage:
             "images of one group are not independent, so the certainty is overstated."
         )
 
-    def by_unit(self) -> NDArray[np.int64]:
-        """Sum the statistics over each unit of the bootstrap."""
+    def draws(self) -> NDArray[np.float64]:
+        """Return how often each image counts in each bootstrap resample: (resamples, images)."""
         if self.unit == "image":
-            return self.statistics
-        names, index = np.unique(np.array(self.groups), return_inverse=True)
-        summed = np.zeros((len(names), *self.statistics.shape[1:]), np.int64)
-        np.add.at(summed, index, self.statistics)
-        return summed
+            return resample(len(self.names)).astype(np.float64)
+        groups, group_of = np.unique(np.array(self.groups), return_inverse=True)
+        return resample(len(groups)).astype(np.float64)[:, group_of]
 
 
 def evaluate(
@@ -136,14 +134,11 @@ def resample(units: int, seed: int = 0) -> NDArray[np.int64]:
 
 def bootstrap_scores(task: Task, per_image: PerImage) -> NDArray[np.float64]:
     """Return the metric of every bootstrap resample; equal seeds make resamples of two networks paired."""
-    units = per_image.by_unit()
-    draws = resample(len(units)).astype(np.float64)
-    totals = draws @ units.reshape(len(units), -1).astype(np.float64)
-    return task.score(totals.reshape(len(draws), *units.shape[1:]))
+    return task.scores(per_image.statistics, per_image.draws())
 
 
 def quality_of(task: Task, per_image: PerImage, split: str) -> Quality:
     """Return the metric over the whole split with its 95 % bootstrap interval."""
     low, high = np.percentile(bootstrap_scores(task, per_image), [2.5, 97.5])
-    value = float(task.score(per_image.statistics.sum(axis=0)))
+    value = task.score(per_image.statistics)
     return Quality(metric=task.metric, split=split, value=value, low=float(low), high=float(high))

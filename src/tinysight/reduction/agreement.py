@@ -46,16 +46,15 @@ def agreement(artifact: Path, network: Network | None, samples: Sequence[Sample]
     inputs = [bundle.input.apply(sample.read()[0]) for sample in chosen]
     scores = {name: np.stack([engine(image)[0] for image in inputs]) for name, engine in engines.items()}
     task = bundle.make_task()
-    totals = {
-        name: evaluate(engine, bundle.input, task, chosen, lambda: None).statistics.sum(axis=0)
-        for name, engine in engines.items()
+    kept = {
+        name: evaluate(engine, bundle.input, task, chosen, lambda: None).statistics for name, engine in engines.items()
     }
     weights = (
         "float32 weights" if bundle.stored == "float32" else f"float32 weights, while the file stores {bundle.stored}"
     )
     return {
         "photos": len(chosen),
-        "metric": {name: {task.metric: float(task.score(total))} for name, total in totals.items()},
+        "metric": {name: {task.metric: task.score(statistics)} for name, statistics in kept.items()},
         "max_difference": {
             f"{a} - {b}": float(np.abs(scores[a] - scores[b]).max()) for a, b in combinations(scores, 2)
         },

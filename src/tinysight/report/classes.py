@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,9 +40,8 @@ class Matrix(NamedTuple):
 
 def class_rows(task: Task, networks: Sequence[PerImage]) -> list[ClassRow]:
     """Return a row for each class, with its score in each network."""
-    totals = [_total(network) for network in networks]
-    scores = [task.class_scores(total) for total in totals]
-    truth = task.confusion(totals[0]).sum(axis=1)
+    scores = [task.class_scores(network.statistics) for network in networks]
+    truth = task.confusion(networks[0].statistics).sum(axis=1)
     colours = dict(task.legend())
     return [
         ClassRow(
@@ -57,10 +56,6 @@ def class_rows(task: Task, networks: Sequence[PerImage]) -> list[ClassRow]:
 
 def confusion_of(task: Task, name: str, network: PerImage) -> Matrix:
     """Return the confusion matrix of one network, over all its images."""
-    counts = task.confusion(_total(network))
+    counts = task.confusion(network.statistics)
     truth = counts.sum(axis=1, keepdims=True)
     return Matrix(name, counts, counts / np.maximum(truth, 1))
-
-
-def _total(network: PerImage) -> NDArray[Any]:
-    return np.asarray(network.statistics.sum(axis=0))

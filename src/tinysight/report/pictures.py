@@ -81,8 +81,8 @@ def choose_photos(task: Task, reference: PerImage, reduced: PerImage | None) -> 
     network that ships scores least, ``worst_before`` those on which the reference does, ``typical`` lie around the
     middle of the former's scores. An image on which nothing counts is never chosen.
     """
-    before, scores = (task.score(network.statistics) for network in (reference, reduced or reference))
-    counts = np.flatnonzero((reduced or reference).statistics.reshape(len(scores), -1).any(axis=1))
+    before, scores = (task.image_scores(network.statistics) for network in (reference, reduced or reference))
+    counts = np.flatnonzero(~np.isnan(scores))
     chosen: dict[str, list[int]] = {}
     if reduced:
         loss = before - scores
@@ -162,7 +162,7 @@ def _row(task: Task, sample: Sample, predictors: Sequence[tuple[str, Predict]]) 
     panels = [Panel("photo", photo), Panel("truth", task.draw(photo, target))]
     for name, predict in predictors:
         prediction = predict(image, target.shape[:2])
-        score = float(task.score(task.statistic(prediction, target)))
+        score = float(task.image_scores(task.statistic(prediction, target)[None])[0])
         panels.append(Panel(name, task.draw(photo, prediction), score))
     return Row(sample.name, tuple(panels), bool((target == task.ignore_index).any()), image.dtype != np.uint8)
 

@@ -67,4 +67,4 @@ def _resampled_drops(task: Task, reference: PerImage, candidate: PerImage) -> ND
 
 
 def _points(task: Task, per_image: PerImage) -> float:
-    return 100 * float(task.score(per_image.statistics.sum(axis=0)))
+    return 100 * task.score(per_image.statistics)

@@ -19,8 +19,8 @@ __all__ = ["Task"]
 class Task(ABC):
     """A kind of prediction over named classes.
 
-    Scoring goes through one additive *statistic* an image: metrics are functions of its sum, so a data set's score, a
-    bootstrap over images and a paired comparison are the same few lines for every task.
+    Scoring goes through one *statistic* an image, kept for every image of a split: a data set's score, a bootstrap over
+    images and a paired comparison are the same few lines for every task.
     """
 
     classes: tuple[str, ...]
@@ -41,27 +41,35 @@ class Task(ABC):
 
     @abstractmethod
     def statistic(self, prediction: NDArray[Any], target: NDArray[Any]) -> NDArray[np.int64]:
-        """Compare one prediction with its target; sums of the result over images feed ``score`` and ``metrics``."""
+        """Compare one prediction with its target: what is kept of an image, of one shape for all images."""
 
     @abstractmethod
-    def score(self, totals: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the primary metric, in [0, 1], of summed statistics; leading axes are kept."""
+    def scores(self, statistics: NDArray[Any], draws: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the primary metric, in [0, 1], of each of ``draws`` (draws, images): how often it counts each image."""
 
     @abstractmethod
-    def metrics(self, total: NDArray[Any]) -> dict[str, float]:
-        """Return every metric of one summed statistic, by name."""
+    def image_scores(self, statistics: NDArray[Any]) -> NDArray[np.float64]:
+        """Return how well each image is predicted, in [0, 1], to order them by; NaN where nothing counts."""
 
     @abstractmethod
-    def class_scores(self, total: NDArray[Any]) -> NDArray[np.float64]:
-        """Return ``class_metric`` of each class, in [0, 1], of one summed statistic; NaN where a class is absent."""
+    def metrics(self, statistics: NDArray[Any]) -> dict[str, float]:
+        """Return every metric of a split by name, from the statistics (images, …) of its images."""
 
     @abstractmethod
-    def confusion(self, total: NDArray[Any]) -> NDArray[np.int64]:
-        """Return how often each class was taken for each: (classes, classes), rows are the truth."""
+    def class_scores(self, statistics: NDArray[Any]) -> NDArray[np.float64]:
+        """Return ``class_metric`` of each class over a split, in [0, 1]; NaN where a class is absent."""
 
     @abstractmethod
-    def caution(self, total: NDArray[Any]) -> str:
-        """Say what makes a reference with this summed statistic worthless to compare with; empty where nothing does."""
+    def confusion(self, statistics: NDArray[Any]) -> NDArray[np.int64]:
+        """Return how often each class was taken for each over a split: (classes, classes), rows are the truth."""
+
+    @abstractmethod
+    def caution(self, statistics: NDArray[Any]) -> str:
+        """Say what makes a reference with these statistics worthless to compare with; empty where nothing does."""
+
+    def score(self, statistics: NDArray[Any]) -> float:
+        """Return the primary metric, in [0, 1], of a split, from the statistics (images, …) of its images."""
+        return float(self.scores(statistics, np.ones((1, len(statistics))))[0])
 
     @abstractmethod
     def refuse_output(self, shape: Sequence[int]) -> str | None:

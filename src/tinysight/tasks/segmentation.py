@@ -46,36 +46,41 @@ class Segmentation(Task):
         pairs = target[valid].astype(np.int64) * count + prediction[valid]
         return np.bincount(pairs, minlength=count * count).reshape(count, count)
 
-    def score(self, totals: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the mIoU of confusion matrices (…, classes, classes)."""
-        iou = _iou(totals)
-        present = ~np.isnan(iou)
-        return np.asarray(np.where(present, iou, 0.0).sum(axis=-1) / np.maximum(present.sum(axis=-1), 1))
+    def scores(self, statistics: NDArray[Any], draws: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the mIoU of the confusion matrix summed over each draw."""
+        return _miou(np.tensordot(draws, statistics.astype(np.float64), axes=1))
 
-    def metrics(self, total: NDArray[Any]) -> dict[str, float]:
+    def image_scores(self, statistics: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the mIoU of each image alone."""
+        empty = ~statistics.any(axis=(-2, -1))
+        return np.where(empty, np.nan, _miou(statistics))
+
+    def metrics(self, statistics: NDArray[Any]) -> dict[str, float]:
         """Return mIoU, pixel and mean accuracy, frequency-weighted IoU (Long et al. 2015), and each class's IoU."""
+        total = statistics.sum(axis=0)
         truth, hits = total.sum(axis=1), np.diagonal(total)
         iou = _iou(total)
         present = truth > 0
         shares = truth[present] / max(truth.sum(), 1)
         named = {
-            "mIoU": float(self.score(total)),
+            "mIoU": self.score(statistics),
             "pixel_accuracy": float(hits.sum() / max(total.sum(), 1)),
             "mean_accuracy": float((hits[present] / truth[present]).mean()) if present.any() else 0.0,
             "frequency_weighted_IoU": float((shares * iou[present]).sum()),
         }
         return named | {f"IoU {name}": float(value) for name, value in zip(self.classes, iou, strict=True)}
 
-    def class_scores(self, total: NDArray[Any]) -> NDArray[np.float64]:
+    def class_scores(self, statistics: NDArray[Any]) -> NDArray[np.float64]:
         """Return the IoU of each class."""
-        return _iou(total)
+        return _iou(statistics.sum(axis=0))
 
-    def confusion(self, total: NDArray[Any]) -> NDArray[np.int64]:
-        """The statistic is the confusion matrix."""
-        return np.asarray(total, np.int64)
+    def confusion(self, statistics: NDArray[Any]) -> NDArray[np.int64]:
+        """Count the pixels of each class taken for each."""
+        return np.asarray(statistics.sum(axis=0), np.int64)
 
-    def caution(self, total: NDArray[Any]) -> str:
+    def caution(self, statistics: NDArray[Any]) -> str:
         """A network that never finds a class it should find has learned nothing that could be lost."""
+        total = statistics.sum(axis=0)
         missed = [
             name
             for name, truth, hits in zip(self.classes, total.sum(axis=1), np.diagonal(total), strict=True)
@@ -131,6 +136,13 @@ class Segmentation(Task):
     def storable(self, prediction: NDArray[Any]) -> NDArray[np.uint8]:
         """A mask is a picture already."""
         return prediction.astype(np.uint8)
+
+
+def _miou(totals: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the mIoU of confusion matrices (…, classes, classes); 0 where they are empty."""
+    iou = _iou(totals)
+    present = ~np.isnan(iou)
+    return np.asarray(np.where(present, iou, 0.0).sum(axis=-1) / np.maximum(present.sum(axis=-1), 1))
 
 
 def _iou(totals: NDArray[Any]) -> NDArray[np.float64]:
