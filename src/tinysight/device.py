@@ -59,7 +59,7 @@ def measure_bundle(bundle: Path, data: Path, split: str, engine: str, threads: i
 
 
 def predict_photos(bundle: Path, photos: Sequence[str], engine: str, threads: int | None, out: Path | None) -> Path:
-    """Write a mask (class indices, PNG) and an overlay for every photo; returns the folder.
+    """Write what the task makes of every photo, such as a mask, and a picture of it; returns the folder.
 
     Raises:
         UserError: not a bundle, no photo found, an unreadable one, or one that a result would overwrite.
@@ -67,14 +67,14 @@ def predict_photos(bundle: Path, photos: Sequence[str], engine: str, threads: in
     description, network, _ = compile_bundle(bundle, engine, threads or processor().usable_cores)
     files = _photos(photos, description)
     task = description.make_task()
-    _refuse_overwriting(files, out)
+    _refuse_overwriting(files, out, task.suffix)
     folder = _new_folder(out, "predict")
     progress = Progress()
     with progress.track("predicting", len(files)) as tick:
         for file in files:
             image = np.load(file, allow_pickle=False) if file.suffix == ".npy" else read_image(file)
             prediction = predict_one(network, description.input, task, image)
-            write_png(folder / f"{file.stem}.png", task.storable(prediction))
+            task.write(prediction, folder / f"{file.stem}{task.suffix}")
             if image.dtype == np.uint8:
                 write_png(folder / f"{file.stem}.overlay.png", task.draw(image, prediction))
             tick(1)
@@ -139,13 +139,13 @@ def _taken(bundle: Bundle) -> str:
     )
 
 
-def _refuse_overwriting(files: Sequence[Path], out: Path | None) -> None:
+def _refuse_overwriting(files: Sequence[Path], out: Path | None, suffix: str) -> None:
     """Refuse photos whose results would overwrite a photo, or each other."""
     folder = (out or Path("runs")).resolve()
     inputs = {file.resolve() for file in files} if out else set()
     written: dict[str, Path] = {}
     for file in files:
-        for name in (f"{file.stem}.png", f"{file.stem}.overlay.png"):
+        for name in (f"{file.stem}{suffix}", f"{file.stem}.overlay.png"):
             if (folder / name).resolve() in inputs:
                 raise UserError(f"the result {folder / name} would overwrite that photo: give another --out")
             if name in written:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, jaccard_score
 
 from tinysight.data import InputPolicy
@@ -176,9 +177,10 @@ def test_drawing_leaves_the_picture_as_it_was():
     assert (picture == 90).all()
 
 
-def test_a_stored_prediction_holds_class_indices():
-    stored = TASK.storable(np.array([[0, 3]], np.int64))
-    assert (stored.dtype, stored.tolist()) == (np.uint8, [[0, 3]])
+def test_a_written_prediction_holds_class_indices(tmp_path):
+    TASK.write(np.array([[0, 3]], np.int64), tmp_path / "mask.png")
+    written = np.asarray(Image.open(tmp_path / "mask.png"))
+    assert (written.dtype, written.tolist()) == (np.uint8, [[0, 3]])
 
 
 def test_the_definition_of_the_metric_says_how_it_is_made():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import struct
+import zipfile
 import zlib
 from collections.abc import Callable
-from pathlib import Path
+from importlib.resources.abc import Traversable
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -15,10 +17,13 @@ from PIL import Image
 from tinysight.errors import UserError
 from tinysight.files import write_atomically
 
-__all__ = ["IMAGE_SUFFIXES", "find_images", "images_by_stem", "read_image", "read_mask", "visible", "write_png"]
+__all__ = ["IMAGE_SUFFIXES", "find_images", "images_by_stem", "is_image", "read_image", "read_mask", "visible", "write_png"]
 
 # What Pillow raises on broken or hostile files, depending on the format.
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+_BROKEN = (
+    OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, zipfile.BadZipFile,
+    Image.DecompressionBombError,
+)  # fmt: skip
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
@@ -31,12 +36,16 @@ def find_images(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise UserError(f"the folder {folder} does not exist: check the path in the recipe or on the command line")
-    # macOS leaves "._photo.jpg" beside "photo.jpg" on foreign disks: not an image, whatever its suffix says.
-    visible = (path for path in folder.iterdir() if not path.name.startswith("."))
-    found = sorted(path for path in visible if path.suffix.lower() in IMAGE_SUFFIXES)
+    found = sorted(path for path in folder.iterdir() if is_image(path.name))
     if not found:
         raise UserError(f"{folder} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}): check the path")
     return found
+
+
+def is_image(name: str) -> bool:
+    """Tell an image file by its name."""
+    # macOS leaves "._photo.jpg" beside "photo.jpg" on foreign disks: not an image, whatever its suffix says.
+    return not name.startswith(".") and PurePath(name).suffix.lower() in IMAGE_SUFFIXES
 
 
 def images_by_stem(folder: Path) -> dict[str, Path]:
@@ -53,8 +62,10 @@ def images_by_stem(folder: Path) -> dict[str, Path]:
     return by_stem
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """Decode ``path`` into uint8 RGB, height x width x 3, in the stored pixel grid (EXIF orientation is ignored).
+def read_image(path: Traversable) -> NDArray[np.uint8]:
+    """Decode ``path``, a file or a member of an archive, into uint8 RGB, height x width x 3.
+
+    The stored pixel grid is kept: EXIF orientation is ignored.
 
     Raises:
         UserError: the file is missing, truncated, not an image, or deeper than 8 bits a channel.
@@ -108,9 +119,9 @@ def _as_rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGBA").convert("RGB") if "transparency" in picture.info else picture.convert("RGB")
 
 
-def _decode(path: Path, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+def _decode(path: Traversable, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
     try:
-        with Image.open(path) as picture:
+        with path.open("rb") as file, Image.open(file) as picture:
             return convert(picture)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: restore it, or take its sample out") from None

@@ -7,8 +7,9 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["class_colours", "overlay"]
+__all__ = ["captioned", "class_colours", "overlay"]
 
 Colours = NDArray[np.uint8]
 
@@ -77,6 +78,22 @@ def overlay(
     outline = _outline(np.where(ignored, 255, mask).astype(np.uint8)) & ~ignored & (labels != 0)
     share[outline] = 1.0
     return np.round(image + (paint - image) * share[..., None]).astype(np.uint8)
+
+
+def captioned(image: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
+    """Write ``text`` on a dark band along the lower edge of a uint8 RGB picture (height, width, 3)."""
+    height, width = image.shape[:2]
+    size = max(8, round(min(height, width) / 12))
+    picture = Image.fromarray(image)
+    font = ImageFont.load_default(size)
+    draw = ImageDraw.Draw(picture)
+    while size > 6 and draw.textlength(text, font) > 0.95 * width:
+        size -= 1
+        font = ImageFont.load_default(size)
+    band = round(1.7 * size)
+    draw.rectangle((0, height - band, width, height), fill=NAMED[0])
+    draw.text((width / 2, height - band / 2), text, (255, 255, 255), font, anchor="mm")
+    return np.asarray(picture, np.uint8)
 
 
 def _outline(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -6,6 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -43,7 +44,7 @@ class Sample(ABC):
     def read(self) -> tuple[Array, Array]:
         """Return the image (uint8, height x width x 3, RGB; or float32, channels first, already normalised) and target.
 
-        For segmentation the target is a uint8 mask of the image's height and width.
+        For segmentation the target is a uint8 mask of the image's height and width, for classification a class number.
 
         Raises:
             UserError: the file is missing, truncated, or image and target do not fit together.
@@ -152,7 +153,7 @@ def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
     return [samples[index * len(samples) // count] for index in range(count)]
 
 
-def file_digest(path: Path) -> str:
+def file_digest(path: Traversable) -> str:
     """Hash a file's bytes.
 
     Raises:

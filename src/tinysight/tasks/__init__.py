@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from tinysight.tasks.base import Task
+from tinysight.tasks.classification import Classification
 from tinysight.tasks.segmentation import Segmentation
 
 TASKS: dict[str, type[Task]] = {
     "segmentation": Segmentation,
+    "classification": Classification,
 }
 
-__all__ = ["TASKS", "Segmentation", "Task"]
+__all__ = ["TASKS", "Classification", "Segmentation", "Task"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -34,6 +35,8 @@ class Task(ABC):
     counted: ClassVar[str]
     """What ``confusion`` counts, in the plural."""
     losses: ClassVar[tuple[str, ...]]
+    suffix: ClassVar[str]
+    """How the names of files with predictions end."""
 
     @abstractmethod
     def predict(self, scores: NDArray[np.float32], policy: InputPolicy, size: tuple[int, int]) -> NDArray[Any]:
@@ -96,5 +99,5 @@ class Task(ABC):
         """Return the name and the colour, ``#rrggbb``, of what ``draw`` draws; empty where it needs no explanation."""
 
     @abstractmethod
-    def storable(self, prediction: NDArray[Any]) -> NDArray[np.uint8]:
-        """Return the prediction as a uint8 picture whose values are class indices."""
+    def write(self, prediction: NDArray[Any], path: Path) -> None:
+        """Write a prediction for other programs to read; ``path`` ends in ``suffix``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import cv2
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysight.data import InputPolicy
+from tinysight.data.images import write_png
 from tinysight.data.palette import class_colours, overlay
 from tinysight.tasks.base import Task
 
@@ -31,6 +33,7 @@ class Segmentation(Task):
     class_metric: ClassVar[str] = "IoU"
     counted: ClassVar[str] = "pixels"
     losses: ClassVar[tuple[str, ...]] = ("cross_entropy",)
+    suffix: ClassVar[str] = ".png"
 
     def predict(self, scores: NDArray[np.float32], policy: InputPolicy, size: tuple[int, int]) -> NDArray[np.uint8]:
         """Bring scores (classes, h, w) to the picture's size and take the best class: uint8 (height, width)."""
@@ -133,9 +136,9 @@ class Segmentation(Task):
             (name, "#{:02x}{:02x}{:02x}".format(*rgb)) for name, rgb in zip(self.classes, colours, strict=True)
         )
 
-    def storable(self, prediction: NDArray[Any]) -> NDArray[np.uint8]:
-        """A mask is a picture already."""
-        return prediction.astype(np.uint8)
+    def write(self, prediction: NDArray[Any], path: Path) -> None:
+        """Write the mask as a PNG whose values are class indices."""
+        write_png(path, prediction.astype(np.uint8))
 
 
 def _miou(totals: NDArray[Any]) -> NDArray[np.float64]:

@@ -1,0 +1,121 @@
+"""Folders of pictures, one a class: the layout of ImageNet and of most classification sets, also inside zip archives."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from tinysight.data.images import is_image, read_image
+from tinysight.data.readers.base import Reader
+from tinysight.data.readers.image_mask import require_folder
+from tinysight.data.sample import Array, Dataset, Sample, file_digest
+from tinysight.errors import UserError
+
+__all__ = ["ClassFolders", "ClassSample"]
+
+NO_CLASS = -1
+"""The class number that counts in no score."""
+
+
+@dataclass(frozen=True)
+class ClassSample(Sample):
+    """A picture with its class: ``label`` is the number that ``class_name`` has in its data set."""
+
+    name: str
+    image_path: Traversable
+    label: int
+    class_name: str
+    group: str | None = None
+
+    def read(self) -> tuple[Array, Array]:
+        """Decode the picture; the target is the class number, an array without axes."""
+        return read_image(self.image_path), np.asarray(self.label)
+
+    def image_digest(self) -> str:
+        """Hash the image file's bytes."""
+        return file_digest(self.image_path)
+
+    def target_digest(self) -> str:
+        """Hash the class's name."""
+        return hashlib.sha256(self.class_name.encode()).hexdigest()
+
+
+class ClassFolders(Reader):
+    """``SPLIT/CLASS/*.jpg`` under ``path``, or ``CLASS/*.jpg`` in an archive ``SPLIT.zip``, which is read in place.
+
+    ``splits`` lists the splits looked for. The classes are the folders of the first split found, in the order of their
+    names, or ``classes``, where only some of them or another order is wanted.
+    """
+
+    name: ClassVar[str] = "class_folders"
+
+    reader: Literal["class_folders"] = "class_folders"
+    path: Path
+    splits: Annotated[tuple[str, ...], Field(min_length=1)] = ("train", "val", "test")
+    classes: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
+
+    def read(self) -> Dataset:
+        """List the pictures of every class.
+
+        Raises:
+            UserError: a folder or archive is missing, damaged or empty, or a split has a class of its own.
+        """
+        require_folder(self.path)
+        roots = {split: root for split in self.splits if (root := self._root(split)) is not None}
+        if not roots:
+            expected = ", ".join(f"{self.path / split}/ or {split}.zip" for split in self.splits)
+            raise UserError(f"{self.path} holds none of {expected}: check the path and its layout")
+        folders = {split: _folders(root) for split, root in roots.items()}
+        first = next(iter(folders))
+        classes = self.classes or tuple(folders[first])
+        if len(classes) < 2:
+            raise UserError(f"{roots[first]} holds {len(classes)} folders of classes: at least 2 are needed")
+        self._refuse_strangers(classes, folders)
+        splits = {split: tuple(_samples(split, classes, found)) for split, found in folders.items()}
+        return Dataset(classes, splits, NO_CLASS)
+
+    def _root(self, split: str) -> Traversable | None:
+        """Return the folder of a split, or the inside of its archive; None where it has neither."""
+        folder, archive = self.path / split, self.path / f"{split}.zip"
+        if folder.is_dir():
+            return folder
+        if not archive.is_file():
+            return None
+        try:
+            return zipfile.Path(archive)
+        except (zipfile.BadZipFile, OSError) as error:
+            raise UserError(f"{archive} cannot be read as a zip archive ({error}): replace it") from None
+
+    def _refuse_strangers(self, classes: tuple[str, ...], folders: Mapping[str, Mapping[str, Traversable]]) -> None:
+        """Refuse a class no split has, and, unless classes were chosen, one that only a later split has."""
+        known = {name for found in folders.values() for name in found}
+        if missing := [name for name in classes if name not in known]:
+            raise UserError(f"{self.path} has no folder of the class '{missing[0]}': correct data.classes")
+        for split, found in folders.items():
+            strangers = [name for name in found if name not in classes]
+            if strangers and self.classes is None:
+                raise UserError(
+                    f"{split} has a folder '{strangers[0]}', but {next(iter(folders))} has none: a class needs pictures to "
+                    "learn from; take it out, or list the classes wanted under data.classes"
+                )
+
+
+def _folders(root: Traversable) -> dict[str, Traversable]:
+    """Return the folders of classes by name, sorted; hidden ones and loose files are passed over."""
+    found = {entry.name: entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith((".", "__"))}
+    return dict(sorted(found.items()))
+
+
+def _samples(split: str, classes: tuple[str, ...], folders: Mapping[str, Traversable]) -> Iterator[ClassSample]:
+    for label, name in enumerate(classes):
+        pictures = folders[name].iterdir() if name in folders else ()
+        for picture in sorted((entry for entry in pictures if is_image(entry.name)), key=lambda entry: entry.name):
+            yield ClassSample(f"{split}/{name}/{picture.name}", picture, label, name)
