@@ -196,10 +196,10 @@ def _print(content: dict[str, Any]) -> None:
 
 def _print_check(report: CheckReport, dataset: Dataset) -> None:
     for split, count in report.samples.items():
-        pixels = report.pixels[split]
-        total = max(1, sum(pixels.values()))
-        shares = ", ".join(f"{name} {100 * pixels[name] / total:.1f} %" for name in dataset.classes)
-        print(f"{split}: {count} images; pixels: {shares}; ignored: {report.ignored[split]}")
+        labels = report.labels[split]
+        total = max(1, sum(labels.values()))
+        shares = ", ".join(f"{name} {100 * labels[name] / total:.1f} %" for name in dataset.classes)
+        print(f"{split}: {count} images; labels: {shares}; ignored: {report.ignored[split]}")
     if report.heights and report.widths:
         print("heights {}–{}, widths {}–{}".format(*report.heights, *report.widths))
     for problem in report.problems:

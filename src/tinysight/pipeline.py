@@ -210,7 +210,7 @@ def _floor(job: Job, workshop: Workshop, best: CandidateRecord) -> dict[str, Any
     return {
         "split": "val",
         "unit": chosen.unit,
-        "units": len(chosen.by_unit()),
+        "units": chosen.units,
         "certifiable_drop": certifiable_drop(job.task, reference, chosen, job.goal),
     }
 

@@ -35,7 +35,7 @@ def _models() -> Iterable[tuple[str, ...]]:
     from tinysight.models.zoo import ZOO
 
     for name, row in ZOO.items():
-        yield name, row.task, f"segmentation-models-pytorch {row.library_class}: {row.about}"
+        yield name, row.task, row.source.partition(":")[0].removesuffix(f".{name}"), row.about
 
 
 def _reductions() -> Iterable[tuple[str, ...]]:
@@ -68,7 +68,7 @@ def _summary(documented: type) -> str:
 
 
 _TABLES: dict[str, tuple[tuple[str, ...], Callable[[], Iterable[tuple[str, ...]]]]] = {
-    "models": (("name", "task", "what it is"), _models),
+    "models": (("name", "task", "from", "what it is"), _models),
     "reductions": (("name", "changes", "settings", "what it does"), _reductions),
     "readers": (("name", "settings", "what it reads"), _readers),
     "engines": (("name", "version", "bf16 here"), _engines),

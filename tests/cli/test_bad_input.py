@@ -204,7 +204,7 @@ def test_one_class_only_is_an_error_of_the_check(cli, folders: Path) -> None:
         write_png(path, np.zeros((64, 64), np.uint8))
     answer = cli("data", "check", folders / "recipe.yaml", "--out", folders / "out")
     assert answer.code == 2
-    assert "one class only: val: every pixel is sky" in answer.out
+    assert "one class only: val: every label is sky" in answer.out
 
 
 # ---- the training and the network

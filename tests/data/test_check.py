@@ -61,7 +61,7 @@ def test_a_sound_data_set_is_counted() -> None:
     calls: list[None] = []
     report = check(Dataset(("sky", "sea"), splits), on_sample=lambda: calls.append(None))
     assert report.samples == {"train": 2, "val": 1}
-    assert report.pixels == {"train": {"sky": 3, "sea": 2}, "val": {"sky": 1, "sea": 1}}
+    assert report.labels == {"train": {"sky": 3, "sea": 2}, "val": {"sky": 1, "sea": 1}}
     assert report.images == {"train": {"sky": 2, "sea": 1}, "val": {"sky": 1, "sea": 1}}
     assert report.ignored == {"train": 1, "val": 0}
     assert (report.heights, report.widths) == ((1, 1), (2, 4))

@@ -34,13 +34,14 @@ class Problem:
 class CheckReport:
     """What a data set holds, and what is wrong with it; counts are of the samples that could be read.
 
-    ``samples`` counts all the samples of each split. ``pixels`` and ``images`` give, for each split, how many pixels
-    each class has and how many images show it; ``ignored`` the pixels that do not count. ``heights`` and ``widths``
+    ``samples`` counts all the samples of each split. ``labels`` and ``images`` give, for each split, how many labels
+    each class has (pixels where targets are masks, pictures where they are class numbers) and how many images show it;
+    ``ignored`` the labels that do not count. ``heights`` and ``widths``
     are the smallest and the largest in pixels, None where nothing could be read.
     """
 
     samples: Mapping[str, int]
-    pixels: Mapping[str, Mapping[str, int]]
+    labels: Mapping[str, Mapping[str, int]]
     images: Mapping[str, Mapping[str, int]]
     ignored: Mapping[str, int]
     heights: tuple[int, int] | None
@@ -55,9 +56,9 @@ class CheckReport:
 
 @dataclass
 class _Tally:
-    """What has been seen of one split so far: per class, pixels and images; sizes as (height, width)."""
+    """What has been seen of one split so far: per class, labels and images; sizes as (height, width)."""
 
-    pixels: NDArray[np.int64]
+    labels: NDArray[np.int64]
     images: NDArray[np.int64]
     ignored: int = 0
     sizes: set[tuple[int, int]] = field(default_factory=set)
@@ -76,7 +77,7 @@ def check(dataset: Dataset, on_sample: Callable[[], None] = lambda: None) -> Che
     """Decode every sample and list everything wrong; a bad file never stops it.
 
     Args:
-        dataset: with uint8 masks of class indices as targets.
+        dataset: with uint8 masks of class indices, or class numbers, as targets.
         on_sample: called after every sample, for a progress bar.
     """
     classes = len(dataset.classes)
@@ -107,36 +108,36 @@ def _kind(error: UserError) -> str:
 def _count(sample: Sample, dataset: Dataset, tally: _Tally) -> None:
     image, target = sample.read()
     size = image.shape[:2] if image.dtype == np.uint8 else image.shape[1:]
-    if target.shape != size:
+    if target.ndim and target.shape != size:
         raise SizeMismatchError(f"{sample.name}: the target is {target.shape} but its image {size}: make them equal")
-    if target.dtype != np.uint8:
+    if target.ndim and target.dtype != np.uint8:
         raise LabelRangeError(f"{sample.name}: the target is {target.dtype}, not uint8 class indices: convert it")
-    counts = np.bincount(target.ravel(), minlength=256)
-    ignored, counts[dataset.ignore_index] = int(counts[dataset.ignore_index]), 0
-    strange = np.flatnonzero(counts[len(dataset.classes) :]) + len(dataset.classes)
+    counted = target[target != dataset.ignore_index].astype(np.int64)
+    strange = counted[(counted < 0) | (counted >= len(dataset.classes))]
     if strange.size:
         raise LabelRangeError(
             f"{sample.name}: the target holds {strange[0]}, but classes go from 0 to {len(dataset.classes) - 1}: "
             "correct the target or name the class"
         )
-    tally.pixels += counts[: len(dataset.classes)]
-    tally.images += counts[: len(dataset.classes)] > 0
-    tally.ignored += ignored
-    tally.sizes.add((target.shape[0], target.shape[1]))
+    counts = np.bincount(counted, minlength=len(dataset.classes))
+    tally.labels += counts
+    tally.images += counts > 0
+    tally.ignored += target.size - counted.size
+    tally.sizes.add((size[0], size[1]))
 
 
 def _class_problems(dataset: Dataset, split: str, tally: _Tally) -> Iterator[Problem]:
     if not dataset.splits[split]:
         yield Problem("empty split", split, "it holds no image: check the data folder's layout", "error")
-    present = [name for name, pixels in zip(dataset.classes, tally.pixels, strict=True) if pixels]
+    present = [name for name, count in zip(dataset.classes, tally.labels, strict=True) if count]
     if not present:
         return
     if len(present) == 1:
-        yield Problem("one class only", split, f"every pixel is {present[0]}: there is nothing to tell apart", "error")
+        yield Problem("one class only", split, f"every label is {present[0]}: there is nothing to tell apart", "error")
         return
     for name in dataset.classes:
         if name not in present:
-            what = f"{name} has no pixel: it cannot be learned or scored here"
+            what = f"{name} has no label: it cannot be learned or scored here"
             yield Problem("empty class", split, what, "warning")
 
 
@@ -179,7 +180,7 @@ def _report(dataset: Dataset, tallies: Mapping[str, _Tally], problems: Sequence[
 
     return CheckReport(
         samples={split: len(samples) for split, samples in dataset.splits.items()},
-        pixels={split: by_class(tally.pixels) for split, tally in tallies.items()},
+        labels={split: by_class(tally.labels) for split, tally in tallies.items()},
         images={split: by_class(tally.images) for split, tally in tallies.items()},
         ignored={split: tally.ignored for split, tally in tallies.items()},
         heights=(min(heights), max(heights)) if sizes else None,

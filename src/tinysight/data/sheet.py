@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from tinysight.data.images import visible
-from tinysight.data.palette import class_colours, overlay
+from tinysight.data.palette import captioned, class_colours, overlay
 from tinysight.data.sample import Array, Dataset, Sample
 from tinysight.errors import UserError
 
@@ -51,12 +51,12 @@ class _Item:
 
 
 def contact_sheet(dataset: Dataset, per_split: int = 8, columns: int = 4) -> NDArray[np.uint8]:
-    """Draw samples of every split with their targets laid over them, and a legend of the classes.
+    """Draw samples of every split with their targets: masks laid over them, with a legend, or classes written below.
 
     The samples are taken evenly over each split. One that cannot be read is a grey field that says so.
 
     Args:
-        dataset: with masks as targets.
+        dataset: with masks or class numbers as targets.
         per_split: samples drawn of each split, at most.
         columns: samples in a row.
 
@@ -67,13 +67,15 @@ def contact_sheet(dataset: Dataset, per_split: int = 8, columns: int = 4) -> NDA
     width = 2 * MARGIN + columns * (COLUMN_WIDTH + GAP) - GAP
     look = _Look(width, dataset.classes, class_colours(len(dataset.classes)), dataset.ignore_index)
     parts: list[Image.Image] = []
-    hatched = False
+    masks = hatched = False
     for split, samples in dataset.splits.items():
         items = [_item(samples[index], split) for index in _evenly(len(samples), per_split)]
+        masks |= any(item.target is not None and bool(item.target.ndim) for item in items)
         hatched |= any(item.target is not None and bool((item.target == look.ignore_index).any()) for item in items)
         parts.append(_heading(split, len(samples), width))
         parts += [_row(items[first : first + columns], columns, look) for first in range(0, len(items), columns)]
-    parts = [_legend(look, hatched), *parts, _paper(width, MARGIN - GAP)]
+    legend = _legend(look, hatched) if masks else _paper(width, MARGIN)
+    parts = [legend, *parts, _paper(width, MARGIN - GAP)]
     return np.concatenate([np.asarray(part) for part in parts])
 
 
@@ -113,6 +115,8 @@ def _drawn(item: _Item, size: tuple[int, int], look: _Look) -> Image.Image:
     """Scale picture and target to ``size`` (width, height), then lay one over the other: outlines stay crisp."""
     shrinks = size[0] < item.picture.shape[1]
     small = cv2.resize(item.picture, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    if item.target is not None and not item.target.ndim:
+        return Image.fromarray(captioned(small.astype(np.uint8), _class_name(item.target, look)))
     if item.target is not None:
         labels = cv2.resize(item.target, size, interpolation=cv2.INTER_NEAREST_EXACT)
         return Image.fromarray(overlay(small.astype(np.uint8), labels, look.colours, look.ignore_index))
@@ -121,13 +125,18 @@ def _drawn(item: _Item, size: tuple[int, int], look: _Look) -> Image.Image:
     return picture
 
 
+def _class_name(label: Array, look: _Look) -> str:
+    known = 0 <= int(label) < len(look.classes)
+    return look.classes[int(label)] if known else "no class"
+
+
 def _caption(draw: ImageDraw.ImageDraw, item: _Item, span: tuple[int, int], top: int) -> None:
     """Write the name, and the size where it has room."""
     left, right = span
     font = _font(SMALL)
     draw.text((left, top), _shortened(item.name, right - left), INK, font, anchor="la")
     if item.target is not None:
-        size = f"{item.target.shape[1]} x {item.target.shape[0]}"
+        size = f"{item.picture.shape[1]} x {item.picture.shape[0]}"
         if font.getlength(item.name) + font.getlength(size) + GAP <= right - left:
             draw.text((right, top), size, QUIET, font, anchor="ra")
 

@@ -63,6 +63,11 @@ class PerImage:
         return "group" if FEWEST_GROUPS <= len(set(self.groups)) < len(self.groups) else "image"
 
     @property
+    def units(self) -> int:
+        """How many of them there are."""
+        return len(self.names) if self.unit == "image" else len(set(self.groups))
+
+    @property
     def caution(self) -> str:
         """What to know about the bootstrap's unit; empty where there is nothing."""
         count = len(set(self.groups))

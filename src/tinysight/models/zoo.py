@@ -1,116 +1,82 @@
-"""The visible table of builders: segmentation-models-pytorch decoders, each with any encoder of its own or of timm."""
+"""The visible table of builders: decoders of segmentation-models-pytorch, classification networks, and our own."""
 
 from __future__ import annotations
 
-import contextlib
-import inspect
-import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tinysight.errors import UserError, one_line, unknown_name
+from tinysight.errors import unknown_name
+from tinysight.models.libraries import CHOSEN_ELSEWHERE, build_classifier, build_decoder, build_own, parameters_of
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["ZOO", "ZooRow", "build", "defaults_of", "encoder_names"]
+__all__ = ["ZOO", "ZooRow", "build", "defaults_of"]
+
+SMP = "segmentation_models_pytorch"
 
 
 @dataclass(frozen=True)
 class ZooRow:
-    """One builder: the library class it stands for, the task it serves, and where it comes from."""
+    """One builder: the class or function it stands for, who calls it, the task it serves, and where it comes from."""
 
-    library_class: str
+    source: str
+    family: Callable[[str, str, dict[str, Any]], nn.Module]
     task: str
     about: str
 
+    @property
+    def has_encoder(self) -> bool:
+        """Whether its encoder can be chosen among the libraries' ones."""
+        return self.family is not build_own
+
+
+def _decoder(library_class: str, about: str) -> ZooRow:
+    return ZooRow(f"{SMP}:{library_class}", build_decoder, "segmentation", about)
+
+
+def _own(source: str, task: str, about: str) -> ZooRow:
+    return ZooRow(f"tinysight.models.{source}", build_own, task, about)
+
 
 ZOO: dict[str, ZooRow] = {
-    "pspnet": ZooRow("PSPNet", "segmentation", "pyramid pooling (Zhao et al. 2017)"),
-    "unet": ZooRow("Unet", "segmentation", "skip connections by concatenation (Ronneberger et al. 2015)"),
-    "unetplusplus": ZooRow("UnetPlusPlus", "segmentation", "nested skip connections (Zhou et al. 2018)"),
-    "manet": ZooRow("MAnet", "segmentation", "multi-scale attention (Fan et al. 2020)"),
-    "linknet": ZooRow("Linknet", "segmentation", "skip connections by addition (Chaurasia and Culurciello 2017)"),
-    "fpn": ZooRow("FPN", "segmentation", "feature pyramid (Kirillov et al. 2017)"),
-    "deeplabv3": ZooRow("DeepLabV3", "segmentation", "atrous pyramid (Chen et al. 2017)"),
-    "deeplabv3plus": ZooRow("DeepLabV3Plus", "segmentation", "atrous pyramid with a decoder (Chen et al. 2018)"),
-    "pan": ZooRow("PAN", "segmentation", "pyramid attention (Li et al. 2018)"),
-    "upernet": ZooRow("UPerNet", "segmentation", "unified perceptual parsing (Xiao et al. 2018)"),
-    "segformer": ZooRow("Segformer", "segmentation", "all-MLP decoder (Xie et al. 2021)"),
-    "dpt": ZooRow("DPT", "segmentation", "dense prediction transformer (Ranftl et al. 2021)"),
+    "pspnet": _decoder("PSPNet", "pyramid pooling (Zhao et al. 2017)"),
+    "unet": _decoder("Unet", "skip connections by concatenation (Ronneberger et al. 2015)"),
+    "unetplusplus": _decoder("UnetPlusPlus", "nested skip connections (Zhou et al. 2018)"),
+    "manet": _decoder("MAnet", "multi-scale attention (Fan et al. 2020)"),
+    "linknet": _decoder("Linknet", "skip connections by addition (Chaurasia and Culurciello 2017)"),
+    "fpn": _decoder("FPN", "feature pyramid (Kirillov et al. 2017)"),
+    "deeplabv3": _decoder("DeepLabV3", "atrous pyramid (Chen et al. 2017)"),
+    "deeplabv3plus": _decoder("DeepLabV3Plus", "atrous pyramid with a decoder (Chen et al. 2018)"),
+    "pan": _decoder("PAN", "pyramid attention (Li et al. 2018)"),
+    "upernet": _decoder("UPerNet", "unified perceptual parsing (Xiao et al. 2018)"),
+    "segformer": _decoder("Segformer", "all-MLP decoder (Xie et al. 2021)"),
+    "dpt": _decoder("DPT", "dense prediction transformer (Ranftl et al. 2021)"),
+    "fcn": _own("fcn:FCN", "segmentation", "VGG made convolutional; stride 32, 16 or 8 (Long et al. 2015)"),
+    "enet": _own("enet:ENet", "segmentation", "real-time bottlenecks (Paszke et al. 2016)"),
+    "unet_plain": _own("unet:PlainUNet", "segmentation", "3×3 convolutions, nearest upsampling, no batch norm"),
+    "classifier": ZooRow("timm:create_model", build_classifier, "classification", "any network of timm or torchvision"),
 }
 
 
-CHOSEN_ELSEWHERE = {"encoder_name", "encoder_weights", "in_channels", "classes", "kwargs"}
-"""Arguments of the library's classes that no recipe sets."""
-
-
-def encoder_names() -> tuple[list[str], list[str]]:
-    """Return the encoder names of segmentation-models-pytorch, and those of timm."""
-    import segmentation_models_pytorch as smp
-    import timm
-
-    return list(smp.encoders.encoders), timm.list_models()
-
-
 def defaults_of(name: str) -> dict[str, Any] | None:
-    """Return the library's own arguments of row ``name`` with their defaults; None where there is no such row."""
+    """Return the builder's own arguments of row ``name`` with their defaults; None where there is no such row."""
     if name not in ZOO:
         return None
-    import segmentation_models_pytorch as smp
-
-    parameters = inspect.signature(getattr(smp, ZOO[name].library_class)).parameters
+    parameters = parameters_of(ZOO[name].source)
     return {key: value.default for key, value in parameters.items() if key not in CHOSEN_ELSEWHERE}
 
 
 def build(name: str, args: dict[str, Any]) -> nn.Module:
-    """Build row ``name`` of the zoo with ``args``: ``encoder``, ``classes`` and whatever its library class takes.
+    """Build row ``name`` of the zoo with ``args``: ``encoder`` where it has one, ``classes``, and what its source takes.
 
     Nothing is downloaded: weights start random, and trained ones come from a checkpoint.
 
     Raises:
-        UserError: an unknown row or encoder, or arguments the library refuses.
+        UserError: an unknown row or encoder, or arguments the builder refuses.
     """
     if name not in ZOO:
         raise unknown_name("network", name, ZOO)
-    import segmentation_models_pytorch as smp
-
-    options = dict(args)
-    encoder = library_encoder(options.pop("encoder", "resnet18"))
-    library_class = getattr(smp, ZOO[name].library_class)
-    _refuse_swallowed(name, library_class, encoder, options)
-    try:
-        # The library prints advice about some timm encoders; a progress bar is no place for it.
-        with contextlib.redirect_stdout(io.StringIO()):
-            network: nn.Module = library_class(encoder_name=encoder, encoder_weights=None, **options)
-    except Exception as error:  # every library has its own for what it dislikes
-        reason = one_line(error) or type(error).__name__
-        raise UserError(f"{name} with encoder '{encoder}' and {options} cannot be built: {reason}") from error
-    return network
-
-
-def _refuse_swallowed(name: str, library_class: type[nn.Module], encoder: str, options: dict[str, Any]) -> None:
-    """The library hands arguments it does not know to timm's encoders; for its own encoders it drops them silently."""
-    if encoder.startswith("tu-"):
-        return
-    known = inspect.signature(library_class).parameters.keys()
-    for option in options:
-        if option not in known:
-            unknown = unknown_name(f"argument of {name}", option, known - CHOSEN_ELSEWHERE)
-            of_timm = f"tu-{encoder}" if encoder in encoder_names()[1] else "one of timm's"
-            raise UserError(f"{unknown}; arguments of an encoder need timm's own: {of_timm}")
-
-
-def library_encoder(encoder: str) -> str:
-    """Translate an encoder's name into the library's: its own as they are, timm's with the prefix ``tu-``.
-
-    Raises:
-        UserError: neither library has it; the nearest name is suggested.
-    """
-    own, timm_names = encoder_names()
-    bare = encoder.removeprefix("tu-")
-    if encoder in own:
-        return encoder
-    if bare in timm_names:
-        return f"tu-{bare}"
-    raise unknown_name("encoder", encoder, own + timm_names)
+    row = ZOO[name]
+    return row.family(name, row.source, args)

@@ -1,0 +1,142 @@
+"""The libraries that networks come from: which encoders they have, and how one is built without a download."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import io
+from typing import TYPE_CHECKING, Any
+
+from tinysight.errors import UserError, one_line, unknown_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import nn
+
+__all__ = [
+    "CHOSEN_ELSEWHERE",
+    "build_classifier",
+    "build_decoder",
+    "build_own",
+    "classifier_names",
+    "encoder_names",
+    "library_encoder",
+    "parameters_of",
+]
+
+CHOSEN_ELSEWHERE = {"encoder_name", "encoder_weights", "in_channels", "classes", "kwargs"}
+"""Arguments of the libraries' classes that no recipe sets."""
+
+
+def encoder_names() -> tuple[list[str], list[str]]:
+    """Return the encoders of segmentation-models-pytorch, and those of timm."""
+    import segmentation_models_pytorch as smp
+    import timm
+
+    return list(smp.encoders.encoders), timm.list_models()
+
+
+def classifier_names() -> tuple[list[str], list[str]]:
+    """Return the classification networks of timm, and those that only torchvision has."""
+    import timm
+    import torchvision.models
+
+    of_timm = timm.list_models()
+    return of_timm, sorted(set(torchvision.models.list_models(module=torchvision.models)) - set(of_timm))
+
+
+def parameters_of(source: str) -> dict[str, inspect.Parameter]:
+    """Return the arguments of the builder ``package.module:Name`` by name."""
+    return dict(inspect.signature(_found(source)).parameters)
+
+
+def build_decoder(name: str, source: str, args: dict[str, Any]) -> nn.Module:
+    """Build a decoder of segmentation-models-pytorch on ``args['encoder']``, of its own or of timm.
+
+    Raises:
+        UserError: an unknown encoder, or arguments the library refuses.
+    """
+    options = dict(args)
+    encoder = library_encoder(options.pop("encoder", "resnet18"))
+    library_class = _found(source)
+    _refuse_swallowed(name, library_class, encoder, options)
+    about = f"{name} with encoder '{encoder}' and {options}"
+    return _built(about, lambda: library_class(encoder_name=encoder, encoder_weights=None, **options))
+
+
+def build_classifier(name: str, source: str, args: dict[str, Any]) -> nn.Module:
+    """Build the classification network ``args['encoder']`` of timm, or of torchvision where timm has none of that name.
+
+    Raises:
+        UserError: an unknown network, or arguments the library refuses.
+    """
+    import timm
+    import torchvision.models
+
+    options = dict(args)
+    encoder, classes = options.pop("encoder", "resnet18"), options.pop("classes", 1000)
+    of_timm, of_torchvision = classifier_names()
+    about = f"{name} '{encoder}' with {options}"
+    if encoder in of_timm:
+        create = _found(source)
+        return _built(about, lambda: create(encoder, pretrained=False, num_classes=classes, **options))
+    if encoder in of_torchvision:
+        return _built(about, lambda: torchvision.models.get_model(encoder, weights=None, num_classes=classes, **options))
+    raise unknown_name("classification network", encoder, [*of_timm, *of_torchvision])
+
+
+def build_own(name: str, source: str, args: dict[str, Any]) -> nn.Module:
+    """Build a network of tinysight's own.
+
+    Raises:
+        UserError: an argument it does not have, or a value it refuses.
+    """
+    network_class = _found(source)
+    known = inspect.signature(network_class).parameters
+    for option in args:
+        if option not in known:
+            raise unknown_name(f"argument of {name}", option, known)
+    return _built(f"{name} with {args}", lambda: network_class(**args))
+
+
+def _built(about: str, build: Callable[[], nn.Module]) -> nn.Module:
+    try:
+        # The libraries print advice about some networks; a progress bar is no place for it.
+        with contextlib.redirect_stdout(io.StringIO()):
+            return build()
+    except Exception as error:  # every library has its own for what it dislikes
+        raise UserError(f"{about} cannot be built: {one_line(error) or type(error).__name__}") from error
+
+
+def _found(source: str) -> Any:
+    module, _, attribute = source.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _refuse_swallowed(name: str, library_class: type[nn.Module], encoder: str, options: dict[str, Any]) -> None:
+    """The library hands arguments it does not know to timm's encoders; for its own encoders it drops them silently."""
+    if encoder.startswith("tu-"):
+        return
+    known = inspect.signature(library_class).parameters.keys()
+    for option in options:
+        if option not in known:
+            unknown = unknown_name(f"argument of {name}", option, known - CHOSEN_ELSEWHERE)
+            of_timm = f"tu-{encoder}" if encoder in encoder_names()[1] else "one of timm's"
+            raise UserError(f"{unknown}; arguments of an encoder need timm's own: {of_timm}")
+
+
+def library_encoder(encoder: str) -> str:
+    """Translate an encoder's name into the library's: its own as they are, timm's with the prefix ``tu-``.
+
+    Raises:
+        UserError: neither library has it; the nearest name is suggested.
+    """
+    own, timm_names = encoder_names()
+    bare = encoder.removeprefix("tu-")
+    if encoder in own:
+        return encoder
+    if bare in timm_names:
+        return f"tu-{bare}"
+    raise unknown_name("encoder", encoder, own + timm_names)

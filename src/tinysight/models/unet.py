@@ -1,0 +1,49 @@
+"""A plain U-Net: three levels of two 3×3 convolutions, nearest upsampling, no batch norm (after Ronneberger et al. 2015)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from tinysight.errors import UserError
+
+__all__ = ["PlainUNet"]
+
+
+class PlainUNet(nn.Module):
+    """Encoder and decoder of ``widths`` channels a level, joined by concatenation.
+
+    With the defaults and three input channels it has 1,883,137 parameters and one output channel, whose sigmoid is the
+    probability of the second class. Sides of pictures must be divisible by 4, or by 2 for each level below the first.
+    """
+
+    def __init__(self, classes: int = 1, widths: tuple[int, ...] = (64, 128, 256)) -> None:
+        super().__init__()
+        if not widths:
+            raise UserError("a U-Net needs the width of at least one level, such as widths: [64, 128, 256]")
+        self.down = nn.ModuleList(_pair(before, after) for before, after in zip((3, *widths), widths, strict=False))
+        deep_first = widths[::-1]
+        self.up = nn.ModuleList(
+            _pair(deeper + skipped, skipped) for deeper, skipped in zip(deep_first, deep_first[1:], strict=False)
+        )
+        self.pool = nn.MaxPool2d(2)
+        self.upsample = nn.Upsample(scale_factor=2, mode="nearest")
+        self.scores = nn.Conv2d(widths[0], classes, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (batch, 3, h, w) to scores (batch, classes, h, w), before any sigmoid."""
+        levels = [self.down[0](images)]
+        for level in list(self.down)[1:]:
+            levels.append(level(self.pool(levels[-1])))
+        maps = levels.pop()
+        for level in self.up:
+            maps = level(torch.cat([self.upsample(maps), levels.pop()], dim=1))
+        return torch.as_tensor(self.scores(maps))
+
+
+def _pair(before: int, after: int) -> nn.Sequential:
+    """Two 3×3 convolutions with ReLU."""
+    return nn.Sequential(
+        *(nn.Conv2d(before, after, 3, padding=1), nn.ReLU(inplace=True)),
+        *(nn.Conv2d(after, after, 3, padding=1), nn.ReLU(inplace=True)),
+    )
