@@ -17,7 +17,16 @@ from PIL import Image
 from tinysight.errors import UserError
 from tinysight.files import write_atomically
 
-__all__ = ["IMAGE_SUFFIXES", "find_images", "images_by_stem", "is_image", "read_image", "read_mask", "visible", "write_png"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "find_images",
+    "images_by_stem",
+    "is_image",
+    "read_image",
+    "read_mask",
+    "visible",
+    "write_png",
+]
 
 # What Pillow raises on broken or hostile files, depending on the format.
 _BROKEN = (

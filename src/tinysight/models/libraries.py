@@ -72,7 +72,6 @@ def build_classifier(name: str, source: str, args: dict[str, Any]) -> nn.Module:
     Raises:
         UserError: an unknown network, or arguments the library refuses.
     """
-    import timm
     import torchvision.models
 
     options = dict(args)
@@ -83,7 +82,9 @@ def build_classifier(name: str, source: str, args: dict[str, Any]) -> nn.Module:
         create = _found(source)
         return _built(about, lambda: create(encoder, pretrained=False, num_classes=classes, **options))
     if encoder in of_torchvision:
-        return _built(about, lambda: torchvision.models.get_model(encoder, weights=None, num_classes=classes, **options))
+        return _built(
+            about, lambda: torchvision.models.get_model(encoder, weights=None, num_classes=classes, **options)
+        )
     raise unknown_name("classification network", encoder, [*of_timm, *of_torchvision])
 
 

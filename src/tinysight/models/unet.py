@@ -1,6 +1,8 @@
-"""A plain U-Net: three levels of two 3×3 convolutions, nearest upsampling, no batch norm (after Ronneberger et al. 2015)."""
+"""A plain U-Net (after Ronneberger et al. 2015): pairs of 3×3 convolutions, nearest upsampling, no batch norm."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -23,9 +25,7 @@ class PlainUNet(nn.Module):
             raise UserError("a U-Net needs the width of at least one level, such as widths: [64, 128, 256]")
         self.down = nn.ModuleList(_pair(before, after) for before, after in zip((3, *widths), widths, strict=False))
         deep_first = widths[::-1]
-        self.up = nn.ModuleList(
-            _pair(deeper + skipped, skipped) for deeper, skipped in zip(deep_first, deep_first[1:], strict=False)
-        )
+        self.up = nn.ModuleList(_pair(deeper + skipped, skipped) for deeper, skipped in pairwise(deep_first))
         self.pool = nn.MaxPool2d(2)
         self.upsample = nn.Upsample(scale_factor=2, mode="nearest")
         self.scores = nn.Conv2d(widths[0], classes, 1)

@@ -69,7 +69,7 @@ def defaults_of(name: str) -> dict[str, Any] | None:
 
 
 def build(name: str, args: dict[str, Any]) -> nn.Module:
-    """Build row ``name`` of the zoo with ``args``: ``encoder`` where it has one, ``classes``, and what its source takes.
+    """Build row ``name`` of the zoo with ``args``: ``encoder`` where it has one, ``classes``, and its source's own.
 
     Nothing is downloaded: weights start random, and trained ones come from a checkpoint.
 

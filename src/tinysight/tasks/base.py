@@ -48,7 +48,7 @@ class Task(ABC):
 
     @abstractmethod
     def scores(self, statistics: NDArray[Any], draws: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the primary metric, in [0, 1], of each of ``draws`` (draws, images): how often it counts each image."""
+        """Return the primary metric, in [0, 1], of each row of ``draws`` (draws, images): how often images count."""
 
     @abstractmethod
     def image_scores(self, statistics: NDArray[Any]) -> NDArray[np.float64]:

@@ -104,9 +104,9 @@ class Classification(Task):
         if self.score(statistics) > commonest:
             return ""
         return (
-            f"The reference is right on {100 * self.score(statistics):.1f} % of the val pictures, and always naming the "
-            f"commonest class would be right on {100 * commonest:.1f} %, so a drop of 0 points means little: train the "
-            "reference longer before trusting this table."
+            f"The reference is right on {100 * self.score(statistics):.1f} % of the val pictures, and always naming "
+            f"the commonest class would be right on {100 * commonest:.1f} %, so a drop of 0 points means little: train "
+            "the reference longer before trusting this table."
         )
 
     def refuse_output(self, shape: Sequence[int]) -> str | None:

@@ -1,4 +1,4 @@
-"""Folders of pictures, one a class: the layout of ImageNet and of most classification sets, also inside zip archives."""
+"""Folders of pictures, one a class: the layout of most classification sets, also inside zip archives."""
 
 from __future__ import annotations
 
@@ -103,8 +103,8 @@ class ClassFolders(Reader):
             strangers = [name for name in found if name not in classes]
             if strangers and self.classes is None:
                 raise UserError(
-                    f"{split} has a folder '{strangers[0]}', but {next(iter(folders))} has none: a class needs pictures to "
-                    "learn from; take it out, or list the classes wanted under data.classes"
+                    f"{split} has a folder '{strangers[0]}', but {next(iter(folders))} has none: a class needs "
+                    "pictures to learn from; take it out, or list the classes wanted under data.classes"
                 )
 
 
