@@ -57,7 +57,7 @@ def test_projections_have_no_biases_and_dropout_grows(network: ENet):
 @pytest.mark.realdata
 @pytest.mark.skipif(not WEIGHTS.is_file(), reason="TINYSIGHT_WEIGHTS does not hold enet_camvid.pth")
 def test_weights_of_another_implementation_fit(network: ENet):
-    given = torch.load(WEIGHTS, weights_only=True)
+    given = torch.load(WEIGHTS, map_location="cpu", weights_only=True)
     missing, unexpected = network.load_state_dict(from_pytorch_enet(given, network), strict=False)
     assert unexpected == []
     assert [name for name in missing if not name.endswith("num_batches_tracked")] == []
