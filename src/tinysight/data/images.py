@@ -6,7 +6,6 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
-from importlib.resources.abc import Traversable
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tinysight.data.archive import Readable
 from tinysight.errors import UserError
 from tinysight.files import write_atomically
 
@@ -71,7 +71,7 @@ def images_by_stem(folder: Path) -> dict[str, Path]:
     return by_stem
 
 
-def read_image(path: Traversable) -> NDArray[np.uint8]:
+def read_image(path: Readable) -> NDArray[np.uint8]:
     """Decode ``path``, a file or a member of an archive, into uint8 RGB, height x width x 3.
 
     The stored pixel grid is kept: EXIF orientation is ignored.
@@ -128,7 +128,7 @@ def _as_rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGBA").convert("RGB") if "transparency" in picture.info else picture.convert("RGB")
 
 
-def _decode(path: Traversable, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+def _decode(path: Readable, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
     try:
         with path.open("rb") as file, Image.open(file) as picture:
             return convert(picture)

@@ -6,12 +6,12 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
+from tinysight.data.archive import Readable
 from tinysight.data.images import read_image
 from tinysight.errors import UserError, unknown_name
 
@@ -153,7 +153,7 @@ def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
     return [samples[index * len(samples) // count] for index in range(count)]
 
 
-def file_digest(path: Traversable) -> str:
+def file_digest(path: Readable) -> str:
     """Hash a file's bytes.
 
     Raises:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources.abc import Traversable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
+from tinysight.data.archive import Readable, members
 from tinysight.data.images import is_image, read_image
 from tinysight.data.readers.base import Reader
 from tinysight.data.readers.image_mask import require_folder
@@ -30,7 +30,7 @@ class ClassSample(Sample):
     """A picture with its class: ``label`` is the number that ``class_name`` has in its data set."""
 
     name: str
-    image_path: Traversable
+    image_path: Readable
     label: int
     class_name: str
     group: str | None = None
@@ -69,32 +69,27 @@ class ClassFolders(Reader):
             UserError: a folder or archive is missing, damaged or empty, or a split has a class of its own.
         """
         require_folder(self.path)
-        roots = {split: root for split in self.splits if (root := self._root(split)) is not None}
-        if not roots:
+        found = {split: pictures for split in self.splits if (pictures := self._pictures(split)) is not None}
+        if not found:
             expected = ", ".join(f"{self.path / split}/ or {split}.zip" for split in self.splits)
             raise UserError(f"{self.path} holds none of {expected}: check the path and its layout")
-        folders = {split: _folders(root) for split, root in roots.items()}
-        first = next(iter(folders))
-        classes = self.classes or tuple(folders[first])
+        first = next(iter(found))
+        classes = self.classes or tuple(sorted(found[first]))
         if len(classes) < 2:
-            raise UserError(f"{roots[first]} holds {len(classes)} folders of classes: at least 2 are needed")
-        self._refuse_strangers(classes, folders)
-        splits = {split: tuple(_samples(split, classes, found)) for split, found in folders.items()}
-        return Dataset(classes, splits, NO_CLASS)
+            raise UserError(f"{self.path / first} holds {len(classes)} folders of classes: at least 2 are needed")
+        self._refuse_strangers(classes, found)
+        return Dataset(classes, {split: tuple(_samples(split, classes, of)) for split, of in found.items()}, NO_CLASS)
 
-    def _root(self, split: str) -> Traversable | None:
-        """Return the folder of a split, or the inside of its archive; None where it has neither."""
+    def _pictures(self, split: str) -> dict[str, list[Readable]] | None:
+        """Return the pictures of each class of a split; None where it has neither folder nor archive."""
         folder, archive = self.path / split, self.path / f"{split}.zip"
         if folder.is_dir():
-            return folder
-        if not archive.is_file():
-            return None
-        try:
-            return zipfile.Path(archive)
-        except (zipfile.BadZipFile, OSError) as error:
-            raise UserError(f"{archive} cannot be read as a zip archive ({error}): replace it") from None
+            return _in_folder(folder)
+        return _in_archive(archive) if archive.is_file() else None
 
-    def _refuse_strangers(self, classes: tuple[str, ...], folders: Mapping[str, Mapping[str, Traversable]]) -> None:
+    def _refuse_strangers(
+        self, classes: tuple[str, ...], folders: Mapping[str, Mapping[str, Sequence[Readable]]]
+    ) -> None:
         """Refuse a class no split has, and, unless classes were chosen, one that only a later split has."""
         known = {name for found in folders.values() for name in found}
         if missing := [name for name in classes if name not in known]:
@@ -108,14 +103,23 @@ class ClassFolders(Reader):
                 )
 
 
-def _folders(root: Traversable) -> dict[str, Traversable]:
-    """Return the folders of classes by name, sorted; hidden ones and loose files are passed over."""
-    found = {entry.name: entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith((".", "__"))}
-    return dict(sorted(found.items()))
+def _in_folder(folder: Path) -> dict[str, list[Readable]]:
+    """Return the pictures of each class; hidden folders and loose files are passed over."""
+    classes = (entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    return {entry.name: sorted(picture for picture in entry.iterdir() if is_image(picture.name)) for entry in classes}
 
 
-def _samples(split: str, classes: tuple[str, ...], folders: Mapping[str, Traversable]) -> Iterator[ClassSample]:
+def _in_archive(archive: Path) -> dict[str, list[Readable]]:
+    """Return the pictures of each class: those one folder deep."""
+    found: dict[str, list[Readable]] = defaultdict(list)
+    for member in members(archive):
+        folders = PurePosixPath(member.inside).parent.parts
+        if len(folders) == 1 and is_image(member.name):
+            found[folders[0]].append(member)
+    return dict(found)
+
+
+def _samples(split: str, classes: Sequence[str], found: Mapping[str, Sequence[Readable]]) -> Iterator[ClassSample]:
     for label, name in enumerate(classes):
-        pictures = folders[name].iterdir() if name in folders else ()
-        for picture in sorted((entry for entry in pictures if is_image(entry.name)), key=lambda entry: entry.name):
+        for picture in found.get(name, ()):
             yield ClassSample(f"{split}/{name}/{picture.name}", picture, label, name)
