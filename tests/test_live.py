@@ -380,3 +380,26 @@ def test_training_images_of_one_class_are_refused(tmp_path: Path):
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
 def test_float_tensors_of_any_width_become_float32(dtype: torch.dtype):
     assert to_image(torch.ones(3, 4, 5, dtype=dtype)).dtype == np.float32
+
+
+def test_pictures_are_classified(tmp_path):
+    """The same job for another task: dark pictures and bright ones."""
+    generator = np.random.default_rng(0)
+    labels = [number % 2 for number in range(24)]
+    photos = [
+        (generator.integers(0, 120, (32, 32, 3), dtype=np.uint8) + np.uint8(120 * label), label) for label in labels
+    ]
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
+    )
+    result = tinysight.reduce(
+        model, {"train": photos, "val": photos, "test": photos}, task="classification", classes=["dark", "bright"],
+        train=tinysight.Training(epochs=12, batch_size=8, learning_rate=0.05),
+        stages=["trim", {"distil": {"epochs": 1}}, "int8"],
+        goal=tinysight.Goal(minimize="bytes", max_drop=100), out=tmp_path / "run", quiet=True,
+    )  # fmt: skip
+    reference = result.records[0]
+    assert (reference.quality.metric, reference.quality.value) == ("top-1", 1.0)
+    assert result.best.variant.startswith("int8")
+    assert "top-1 is the share" in result.report.read_text()

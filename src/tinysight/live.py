@@ -48,7 +48,7 @@ WANTED: dict[str, tuple[Any, str]] = {
     "input": (InputPolicy | None, "an InputPolicy(…)"),
     "output": (str | int | None, "a key, an index or an attribute's name"),
     "train": (Training | None, "a Training(…)"),
-    "ignore_index": (int, "a whole number"),
+    "ignore_index": (int | None, "a whole number"),
     "engine": (EngineSettings, "EngineSettings(name=…, threads=…)"),
     "seed": (int, "a whole number"),
     "device": (str, "'auto', 'cpu' or 'cuda'"),
@@ -67,7 +67,7 @@ def reduce(
     input: InputPolicy | None = None,
     output: str | int | None = None,
     train: Training | None = None,
-    ignore_index: int = 255,
+    ignore_index: int | None = None,
     engine: EngineSettings | None = None,
     out: Path | str | None = None,
     seed: int = 0,
@@ -90,7 +90,7 @@ def reduce(
             for uint8 images.
         output: which part of the model's result holds the scores: a key, an index or an attribute.
         train: train the model first; by default it is trained already.
-        ignore_index: label of pixels that count nowhere.
+        ignore_index: label of pixels or images that count nowhere; by default 255 in masks, -1 for class numbers.
         engine: engine and threads.
         out: the run's folder, new or of the same run, which is then continued; by default a new one under ``./runs``.
         seed: of every random choice.
@@ -126,7 +126,7 @@ class _Order:
     input: InputPolicy | None
     output: str | int | None
     train: Training | None
-    ignore_index: int
+    ignore_index: int | None
     engine: EngineSettings
     seed: int
     device: str
@@ -144,7 +144,7 @@ class _Order:
         _refuse_parameters(self.model)
         if self.classes is not None:
             _refuse_classes(self.classes)
-        if not 0 <= self.ignore_index <= 255:
+        if self.ignore_index is not None and not -1 <= self.ignore_index <= 255:
             raise UserError(
                 f"ignore_index is {self.ignore_index}, but masks hold numbers from 0 to 255: give 255 to pixels that "
                 "count nowhere (where they are -100, as in PyTorch, they become 255) and leave ignore_index out"
@@ -197,7 +197,8 @@ def _prepare(order: _Order, data: Mapping[str, Any]) -> _Prepared:
     policy = order.input or _policy_of(arranged.splits["val"][0])
     spec = ModelSpec(builder=LIVE, args={"class": type(order.model).__qualname__}, output=order.output)
     network = Network(copy.deepcopy(order.model).cpu().eval(), spec, policy)
-    task = TASKS[order.task](_class_names(network, order.classes), order.ignore_index)
+    kind, names = TASKS[order.task], _class_names(network, order.classes)
+    task = kind(names) if order.ignore_index is None else kind(names, order.ignore_index)
     if order.train:
         refuse_one_class(arranged.split("train"), task)
     weights = _weights_digest(order.model)

@@ -30,6 +30,8 @@ class Classification(Task):
     prediction, (1 + classes,): every metric follows from that.
     """
 
+    ignore_index: int = -1
+
     name: ClassVar[str] = "classification"
     metric: ClassVar[str] = "top-1"
     metric_definition: ClassVar[str] = (

@@ -32,15 +32,15 @@ class Arrays(Reader):
     """``SPLIT/*.npz`` under ``path``, each file with the arrays ``image`` and ``target``, and perhaps ``group``.
 
     ``image`` is uint8, height x width x 3, RGB; or float32, channels x height x width, already normalised. ``target``
-    is uint8, height x width, with class indices or ``ignore_index``. ``group`` is a string.
+    is uint8, height x width, with class indices or ``ignore_index``, or one class number. ``group`` is a string.
     """
 
     name: ClassVar[str] = "arrays"
 
     reader: Literal["arrays"] = "arrays"
     path: Path
-    classes: Annotated[tuple[str, ...], Field(min_length=2, max_length=255)]
-    ignore_index: Annotated[int, Field(ge=0, le=255)] = 255
+    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    ignore_index: Annotated[int, Field(ge=-1, le=255)] = 255
 
     def read(self) -> Dataset:
         """Find the files; of each, only the group is read.
@@ -91,7 +91,7 @@ def write_array_sample(path: Path, image: Array, target: Array, group: str | Non
     Args:
         path: where to; the folder is made where it is missing.
         image: uint8 (height, width, 3), or float32 (channels, height, width).
-        target: uint8 (height, width).
+        target: uint8 (height, width), or a whole number without axes.
         group: what the image shares with others that are not independent of it.
 
     Raises:
@@ -142,8 +142,13 @@ def _require_fit(image: Array, target: Array, where: str) -> None:
             f"{where}: the image is {image.dtype} {image.shape}; it must be uint8 (height, width, 3) or float32 "
             "(channels, height, width)"
         )
+    if target.ndim == 0 and target.dtype.kind in "iu":
+        return
     if target.ndim != 2 or target.dtype != np.uint8:
-        raise UserError(f"{where}: the target is {target.dtype} {target.shape}; it must be uint8 (height, width)")
+        raise UserError(
+            f"{where}: the target is {target.dtype} {target.shape}; it must be uint8 (height, width), or one whole "
+            "number"
+        )
     if target.shape != size:
         raise SizeMismatchError(f"{where}: the target is {target.shape} but its image {size}: make both the same size")
 

@@ -22,7 +22,7 @@ from tinysight.errors import UserError
 __all__ = ["ClassFolders", "ClassSample"]
 
 NO_CLASS = -1
-"""The class number that counts in no score."""
+"""The class number that counts in no score: one that no data set has, however many classes there are."""
 
 
 @dataclass(frozen=True)
