@@ -179,3 +179,28 @@ def test_the_contact_sheet_takes_no_more_than_asked(per_split: int) -> None:
     samples = tuple(Counted(str(number), picture.image, picture.target) for number in range(5))
     contact_sheet(Dataset(("a", "b"), {"train": samples}), per_split=per_split)
     assert len(drawn) == len(set(drawn)) == min(per_split, 5)
+
+
+def classified(name: str, label: int) -> Stub:
+    return Stub(
+        name, np.random.default_rng(list(name.encode())).integers(0, 256, (4, 6, 3), np.uint8), np.asarray(label)
+    )
+
+
+def test_class_numbers_are_counted_too() -> None:
+    splits = {"train": (classified("a", 0), classified("b", 1), classified("c", -1)), "val": (classified("d", 1),)}
+    report = check(Dataset(("cat", "dog"), splits, ignore_index=-1))
+    assert report.labels["train"] == report.images["train"] == {"cat": 1, "dog": 1}
+    assert (report.ignored["train"], report.heights, report.widths) == (1, (4, 4), (6, 6))
+
+
+def test_a_class_number_that_is_no_class_is_an_error() -> None:
+    data = Dataset(("cat", "dog"), {"train": (classified("a", 0), classified("b", 1), classified("c", 7))}, -1)
+    assert ("label out of range", "c", "error") in kinds(data)
+
+
+def test_the_contact_sheet_of_class_numbers_has_names_under_the_pictures_and_no_legend() -> None:
+    splits = {"train": tuple(classified(name, index % 2) for index, name in enumerate("abcd"))}
+    few = contact_sheet(Dataset(("cat", "dog"), splits, ignore_index=-1))
+    many = contact_sheet(Dataset(("cat", "dog", *(f"class number {n}" for n in range(60))), splits, ignore_index=-1))
+    assert few.shape == many.shape
