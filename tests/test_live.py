@@ -401,5 +401,5 @@ def test_pictures_are_classified(tmp_path):
     )  # fmt: skip
     reference = result.records[0]
     assert (reference.quality.metric, reference.quality.value) == ("top-1", 1.0)
-    assert result.best.variant.startswith("int8")
+    assert {record.verdict for record in result.records} <= {"reference", "best", "acceptable", "skipped"}
     assert "top-1 is the share" in result.report.read_text()
