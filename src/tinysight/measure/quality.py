@@ -32,7 +32,7 @@ FEWEST_GROUPS = 5
 class PerImage:
     """The statistic of every image of a split (images, …), with the images' names and groups."""
 
-    statistics: NDArray[np.int64]
+    statistics: NDArray[Any]
     names: tuple[str, ...]
     groups: tuple[str, ...]
 

@@ -33,7 +33,7 @@ class Initial(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Map (batch, 3, h, w) to (batch, 16, h/2, w/2)."""
         joined = torch.cat([self.convolution(images), self.pool(images)], dim=1)
-        return self.activation(self.norm(joined))
+        return torch.as_tensor(self.activation(self.norm(joined)))
 
 
 class Bottleneck(nn.Module):
@@ -61,7 +61,7 @@ class Bottleneck(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """Keep the shape (batch, channels, h, w)."""
         changed = self.dropout(self.expand(self.main(self.project(maps))))
-        return self.activation(maps + changed)
+        return torch.as_tensor(self.activation(maps + changed))
 
 
 class Downsampling(nn.Module):
@@ -105,7 +105,7 @@ class Upsampling(nn.Module):
         """Map (batch, channels, h, w) to (batch, narrower, 2h, 2w)."""
         unpooled = self.unpool(self.skip(maps), places)
         changed = self.dropout(self.expand(self.main(self.project(maps))))
-        return self.activation(unpooled + changed)
+        return torch.as_tensor(self.activation(unpooled + changed))
 
 
 def _second_stage(channels: int, dropout: float) -> list[Bottleneck]:

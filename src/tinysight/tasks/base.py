@@ -43,7 +43,7 @@ class Task(ABC):
         """Turn one image's raw scores (without batch axis) into a prediction for a picture of (height, width)."""
 
     @abstractmethod
-    def statistic(self, prediction: NDArray[Any], target: NDArray[Any]) -> NDArray[np.int64]:
+    def statistic(self, prediction: NDArray[Any], target: NDArray[Any]) -> NDArray[Any]:
         """Compare one prediction with its target: what is kept of an image, of one shape for all images."""
 
     @abstractmethod

@@ -106,7 +106,7 @@ class ClassFolders(Reader):
 def _in_folder(folder: Path) -> dict[str, list[Readable]]:
     """Return the pictures of each class; hidden folders and loose files are passed over."""
     classes = (entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    return {entry.name: sorted(picture for picture in entry.iterdir() if is_image(picture.name)) for entry in classes}
+    return {entry.name: [*sorted(path for path in entry.iterdir() if is_image(path.name))] for entry in classes}
 
 
 def _in_archive(archive: Path) -> dict[str, list[Readable]]:
