@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 from typing import ClassVar
@@ -74,6 +75,52 @@ def make_class_folders(folder: Path) -> Reader:
     return READERS["class_folders"].model_validate({"path": folder})
 
 
+def make_cityscapes(folder: Path) -> Reader:
+    for order, (split, number) in enumerate(numbered()):
+        name = f"bonn_000000_{number:06}"
+        save(folder / f"leftImg8bit/{split}/bonn/{name}_leftImg8bit.png", picture(order))
+        save(folder / f"gtFine/{split}/bonn/{name}_gtFine_labelIds.png", mask(34))
+    return READERS["cityscapes"].model_validate({"path": folder})
+
+
+def make_voc(folder: Path) -> Reader:
+    for order, (split, number) in enumerate(numbered()):
+        save(folder / f"JPEGImages/{split}{number}.png", picture(order))
+        save(folder / f"SegmentationClass/{split}{number}.png", mask(21))
+        listed = folder / f"ImageSets/Segmentation/{split}.txt"
+        listed.parent.mkdir(parents=True, exist_ok=True)
+        with listed.open("a") as file:
+            file.write(f"{split}{number}\n")
+    return READERS["voc"].model_validate({"path": folder})
+
+
+def make_coco(folder: Path) -> Reader:
+    contents: dict[str, dict] = {
+        split: {"images": [], "annotations": [], "categories": [{"id": 7, "name": "sign"}]} for split in SPLITS
+    }
+    for order, (split, number) in enumerate(numbered()):
+        save(folder / f"{split}2017/{number}.png", picture(order))
+        height, width = SIZE
+        contents[split]["images"].append(
+            {"id": order, "file_name": f"{number}.png", "height": height, "width": width, "license": 1}
+        )
+        ring = [4, 4, 12, 4, 12, 10, 4, 10]
+        contents[split]["annotations"].append({"image_id": order, "category_id": 7, "segmentation": [ring]})
+    (folder / "annotations").mkdir()
+    for split, content in contents.items():
+        (folder / f"annotations/instances_{split}2017.json").write_text(json.dumps(content))
+    return READERS["coco"].model_validate({"path": folder})
+
+
+def make_csv(folder: Path) -> Reader:
+    lines = ["image,class,split"]
+    for order, (split, number) in enumerate(numbered()):
+        save(folder / f"{split}{number}.png", picture(order))
+        lines.append(f"{split}{number}.png,{('apple', 'pear')[number % 2]},{split}")
+    (folder / "list.csv").write_text("\n".join(lines))
+    return READERS["csv"].model_validate({"path": folder / "list.csv"})
+
+
 def make_facades(folder: Path) -> Reader:
     return READERS["facades"].model_validate({**SPLITS, "test": 0, "height": 64, "width": 64})
 
@@ -81,9 +128,13 @@ def make_facades(folder: Path) -> Reader:
 MAKERS = {
     "arrays": make_arrays,
     "camvid": make_camvid,
+    "cityscapes": make_cityscapes,
     "class_folders": make_class_folders,
+    "coco": make_coco,
+    "csv": make_csv,
     "facades": make_facades,
     "image_mask": make_image_mask,
+    "voc": make_voc,
     "yolo": make_yolo,
 }
 
@@ -133,13 +184,13 @@ class ReaderContract:
         assert self.altered(reader).read().digest() != before
 
     def altered(self, reader: Reader) -> Reader:
-        """Exchange two files of a kind; nothing but their content tells."""
-        found = Path(reader.model_dump()["path"]).rglob("*")
-        files = sorted(path for path in found if "train" in path.parts and path.suffix in {".png", ".npz"})
-        first, second = files[0].read_bytes(), files[1].read_bytes()
+        """Exchange two training images; nothing but their content tells."""
+        samples = reader.read().split("train")[:2]
+        paths = [getattr(sample, "image_path", None) or sample.path for sample in samples]
+        first, second = (path.read_bytes() for path in paths)
         assert first != second
-        files[0].write_bytes(second)
-        files[1].write_bytes(first)
+        paths[0].write_bytes(second)
+        paths[1].write_bytes(first)
         return reader
 
     def test_arranged_by_its_own_names_is_the_same(self, reader: Reader) -> None:
@@ -168,7 +219,7 @@ class ReaderContract:
         assert type(reader).model_validate_json(reader.model_dump_json()) == reader
 
 
-class TestYoloBoxes(ReaderContract):
+class TestYoloObjects(ReaderContract):
     kind = "yolo"
 
 
@@ -178,6 +229,22 @@ class TestImageMaskFolders(ReaderContract):
 
 class TestCamVidFolders(ReaderContract):
     kind = "camvid"
+
+
+class TestCityscapesFolders(ReaderContract):
+    kind = "cityscapes"
+
+
+class TestVocFolders(ReaderContract):
+    kind = "voc"
+
+
+class TestCocoObjects(ReaderContract):
+    kind = "coco"
+
+
+class TestCsvList(ReaderContract):
+    kind = "csv"
 
 
 class TestClassFolders(ReaderContract):

@@ -98,13 +98,38 @@ def test_a_layout_without_any_split_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ({"classes": {"a": [0, 1], "b": [1, 255]}}, "1 means both a and b; the mask value 255 means both ignore_index"),
+        ({"classes": {"a": [0, 1], "b": [1, 255]}}, "1 means both a and b; 255 means both ignore_index"),
         ({"classes": ["a", "a"]}, "named twice"),
         ({"classes": ["a"]}, "at least 2"),
         ({"classes": {"a": 0, "b": 256}}, "less than or equal to 255"),
         ({"classes": ["a", "b"], "masks": "masks"}, "needs {split}"),
+        ({"classes": {"a": "#000000", "b": 1}}, "the one or the other"),
+        ({"classes": {"a": 0, "b": 1}, "ignore_index": "#ffffff"}, "the one or the other"),
+        ({"classes": {"a": "#000000", "b": "#00ff0"}}, "#00ff0|pattern"),
+        ({"classes": {"a": "#000000", "b": None}}, "b has no value: .* in quotes"),
     ],
 )
 def test_wrong_settings_are_refused(settings: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValidationError, match=complaint):
         ImageMaskFolders(path=Path(), **settings)
+
+
+@pytest.fixture
+def coloured(tmp_path: Path) -> Path:
+    colours = np.array([[(0, 0, 0), (128, 64, 128), (0, 255, 0), (255, 255, 255)]] * 4, np.uint8)
+    write(tmp_path / "images/train/a.png", np.zeros((4, 4, 3), np.uint8))
+    write(tmp_path / "masks/train/a.png", colours[..., ::-1])
+    return tmp_path
+
+
+def test_colours_become_classes(coloured: Path) -> None:
+    classes = {"road": "#804080", "plant": ["#00FF00", "#000000"]}
+    reader = ImageMaskFolders(path=coloured, classes=classes, ignore_index="#ffffff")
+    assert reader.read().split("train")[0].read()[1][0].tolist() == [1, 0, 1, 255]
+    assert ImageMaskFolders.model_validate_json(reader.model_dump_json()) == reader
+
+
+def test_a_colour_that_is_no_class_is_named_when_decoded(coloured: Path) -> None:
+    reader = ImageMaskFolders(path=coloured, classes={"road": "#804080", "soil": "#000000"}, ignore_index="#ffffff")
+    with pytest.raises(LabelRangeError, match=r"a\.png holds the colour #00ff00 in 4 pixels"):
+        reader.read().split("train")[0].read()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from tinysight.data.readers.yolo import YoloBoxes
+from tinysight.data.readers.yolo import YoloObjects
 from tinysight.errors import UserError
 
 CLASSES = {"advertising": ["sign", "poster"]}
@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 def target(folder: Path, labels: str, classes: dict[str, list[str]] = CLASSES) -> np.ndarray:
     (folder / "labels/train/a.txt").write_text(labels)
-    return YoloBoxes(path=folder, classes=classes).read().split("train")[0].read()[1]
+    return YoloObjects(path=folder, classes=classes).read().split("train")[0].read()[1]
 
 
 def covered(rows: slice, columns: slice) -> np.ndarray:
@@ -60,12 +60,19 @@ def test_later_boxes_lie_over_earlier_ones(folder: Path) -> None:
     assert set(np.unique(target(folder, "2 0.5 0.5 0.5 0.5\n0 0.5 0.5 1 1\n", both))) == {1}
 
 
+def test_an_outline_covers_its_pixels(folder: Path) -> None:
+    np.testing.assert_array_equal(
+        target(folder, "0 0.25 0.25 0.75 0.25 0.75 0.75 0.25 0.75\n"), covered(slice(5, 15), slice(10, 30))
+    )
+    assert target(folder, "0 0 0 1 0 0 1\n").sum() == 400
+
+
 def test_boxes_of_other_classes_erase_nothing(folder: Path) -> None:
     assert target(folder, "0 0.5 0.5 0.5 0.5\n\n1 0.5 0.5 1 1\n").sum() == 200
 
 
 def test_an_image_without_label_file_has_no_objects(folder: Path) -> None:
-    dataset = YoloBoxes(path=folder, classes=CLASSES).read()
+    dataset = YoloObjects(path=folder, classes=CLASSES).read()
     assert dataset.classes == ("background", "advertising")
     assert dataset.names() == {"train": ["train/a", "train/b"]}
     assert not dataset.split("train")[1].read()[1].any()
@@ -73,16 +80,15 @@ def test_an_image_without_label_file_has_no_objects(folder: Path) -> None:
 
 def test_the_mapping_is_part_of_the_digest(folder: Path) -> None:
     other = {"advertising": ["sign", "poster", "door"]}
-    assert (
-        YoloBoxes(path=folder, classes=CLASSES).read().digest() != YoloBoxes(path=folder, classes=other).read().digest()
-    )
+    first, second = (YoloObjects(path=folder, classes=classes).read() for classes in (CLASSES, other))
+    assert first.digest() != second.digest()
 
 
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
         ("0 0.5 0.5 0.5", "5 numbers"),
-        ("0 0.1 0.1 0.2 0.1 0.2 0.2", "here are 7"),
+        ("0 0.1 0.1 0.2 0.1 0.2", "here are 6"),
         ("sign 0.5 0.5 0.5 0.5", "not 'class x y width height'"),
         ("3 0.5 0.5 0.5 0.5", "class 3 is not one of the 3"),
         ("-1 0.5 0.5 0.5 0.5", "class -1 is not one of the 3"),
@@ -101,7 +107,7 @@ def test_a_wrong_line_is_named_by_file_and_number(folder: Path, line: str, compl
 def test_a_binary_label_file_is_named(folder: Path) -> None:
     (folder / "labels/train/a.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match=r"a\.txt cannot be read as text"):
-        YoloBoxes(path=folder, classes=CLASSES).read().split("train")[0].read()
+        YoloObjects(path=folder, classes=CLASSES).read().split("train")[0].read()
 
 
 def test_names_may_be_numbered(folder: Path) -> None:
@@ -109,14 +115,14 @@ def test_names_may_be_numbered(folder: Path) -> None:
     assert target(folder, "1 0.5 0.5 1 1\n").sum() == 0
     (folder / "data.yaml").write_text("train: images/train\nnames: {0: sign, 2: poster}\n")
     with pytest.raises(UserError, match="without gaps"):
-        YoloBoxes(path=folder, classes=CLASSES).read()
+        YoloObjects(path=folder, classes=CLASSES).read()
 
 
 def test_path_moves_the_root_and_absent_splits_are_left_out(folder: Path) -> None:
     nested = folder / "settings"
     nested.mkdir()
     (nested / "data.yaml").write_text(f"path: ..\ntrain: images/train\nval:\ntest: ''\n{NAMES}")
-    assert set(YoloBoxes(path=nested, classes=CLASSES).read().splits) == {"train"}
+    assert set(YoloObjects(path=nested, classes=CLASSES).read().splits) == {"train"}
 
 
 def test_roboflow_writes_one_parent_too_many(tmp_path: Path) -> None:
@@ -124,13 +130,13 @@ def test_roboflow_writes_one_parent_too_many(tmp_path: Path) -> None:
     (tmp_path / "train/labels").mkdir()
     (tmp_path / "train/labels/a.txt").write_text("0 0.5 0.5 1 1\n")
     (tmp_path / "data.yaml").write_text("train: ../train/images\n" + NAMES)
-    assert YoloBoxes(path=tmp_path, classes=CLASSES).read().split("train")[0].read()[1].all()
+    assert YoloObjects(path=tmp_path, classes=CLASSES).read().split("train")[0].read()[1].all()
 
 
 def test_all_mistakes_at_once_with_the_nearest_name(folder: Path) -> None:
     (folder / "data.yaml").write_text(f"train: images/train\nval: images/valid\n{NAMES}")
     with pytest.raises(UserError, match="3 problems") as raised:
-        YoloBoxes(path=folder, classes={"advertising": ["sing", "postr"]}).read()
+        YoloObjects(path=folder, classes={"advertising": ["sing", "postr"]}).read()
     assert "did you mean 'sign'?" in str(raised.value)
     assert "did you mean 'poster'?" in str(raised.value)
     assert "images/valid does not exist" in str(raised.value)
@@ -138,22 +144,22 @@ def test_all_mistakes_at_once_with_the_nearest_name(folder: Path) -> None:
 
 def test_settings_name_all_their_mistakes() -> None:
     with pytest.raises(ValidationError, match="'background' is always class 0") as raised:
-        YoloBoxes(path=Path(), classes={"background": ["wall"], "a": ["sign"], "b": ["sign"]})
+        YoloObjects(path=Path(), classes={"background": ["wall"], "a": ["sign"], "b": ["sign"]})
     assert "'sign' is in both a and b" in str(raised.value)
 
 
 def test_no_label_at_all_is_an_error(folder: Path) -> None:
     (folder / "labels/train/a.txt").unlink()
     with pytest.raises(UserError, match=f"no image of {folder}/images/train has a label file"):
-        YoloBoxes(path=folder, classes=CLASSES).read()
+        YoloObjects(path=folder, classes=CLASSES).read()
 
 
 def test_labels_without_image_are_named_and_counted(folder: Path) -> None:
     (folder / "labels/train/classes.txt").write_text("sign\n")
-    YoloBoxes(path=folder, classes=CLASSES).read()
+    YoloObjects(path=folder, classes=CLASSES).read()
     (folder / "labels/train/gone.txt").write_text("")
     with pytest.raises(UserError, match=r"1 label files have no image .*gone\.txt"):
-        YoloBoxes(path=folder, classes=CLASSES).read()
+        YoloObjects(path=folder, classes=CLASSES).read()
 
 
 @pytest.mark.parametrize(
@@ -171,4 +177,4 @@ def test_a_wrong_description_is_named(folder: Path, text: str, complaint: str) -
     write_image(folder / "photos/a.png")
     (folder / "data.yaml").write_text(text)
     with pytest.raises(UserError, match=complaint):
-        YoloBoxes(path=folder, classes=CLASSES).read()
+        YoloObjects(path=folder, classes=CLASSES).read()

@@ -16,7 +16,7 @@ from numpy.lib.npyio import NpzFile
 from pydantic import Field
 
 from tinysight.data.readers.base import Reader
-from tinysight.data.readers.image_mask import require_folder
+from tinysight.data.readers.pairs import require_folder
 from tinysight.data.sample import Array, Dataset, LabelRangeError, Sample, SizeMismatchError
 from tinysight.errors import UserError
 from tinysight.files import write_atomically

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from tinysight.data.readers.base import Reader
-from tinysight.data.readers.image_mask import Relabel, samples_of_pairs
+from tinysight.data.readers.class_values import decode_of
+from tinysight.data.readers.pairs import samples_of_pairs
 from tinysight.data.sample import Dataset
 
 __all__ = ["CamVidFolders"]
@@ -45,7 +46,7 @@ class CamVidFolders(Reader):
         Raises:
             UserError: a folder is missing or empty, or a frame or annotation has no partner.
         """
-        decode = Relabel.of({name: (index,) for index, name in enumerate(CLASSES)}, VOID)
+        decode = decode_of({name: [index] for index, name in enumerate(CLASSES)}, [VOID])
         folders = {split: (self.path / split, self.path / f"{split}annot") for split in ("train", "val", "test")}
         return Dataset(CLASSES, samples_of_pairs(self.path, folders, decode, _sequence))
 

@@ -15,7 +15,7 @@ from pydantic import Field
 from tinysight.data.archive import Readable, members
 from tinysight.data.images import is_image, read_image
 from tinysight.data.readers.base import Reader
-from tinysight.data.readers.image_mask import require_folder
+from tinysight.data.readers.pairs import require_folder
 from tinysight.data.sample import Array, Dataset, Sample, file_digest
 from tinysight.errors import UserError
 

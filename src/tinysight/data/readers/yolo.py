@@ -1,4 +1,4 @@
-"""Object boxes in YOLO form, read as masks: a box becomes the pixels it covers."""
+"""Objects in YOLO form, read as masks: a box or an outline becomes the pixels it covers."""
 
 from __future__ import annotations
 
@@ -6,51 +6,40 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, field_validator
 
 from tinysight.config import digest_of
 from tinysight.data.images import images_by_stem, read_image
 from tinysight.data.readers.base import Reader
+from tinysight.data.readers.gathered import BACKGROUND, Gathered, class_numbers, unknown_sources
 from tinysight.data.sample import Array, Dataset, FileSample, LabelRangeError, Sample, file_digest
-from tinysight.errors import UserError, unknown_name
+from tinysight.data.shapes import Polygons
+from tinysight.errors import UserError
 from tinysight.files import parse_yaml
 
-__all__ = ["YoloBoxes"]
+__all__ = ["YoloObjects"]
 
-BACKGROUND = "background"
 SPLITS = ("train", "val", "test")
 # Exporters write edges such as 1.0000001.
 TOLERANCE = 1e-6
 
 
-class YoloBoxes(Reader):
-    """A data set in YOLO's box form, described by the ``data.yaml`` in its folder ``path``.
+class YoloObjects(Reader):
+    """A data set in YOLO's form, boxes or outlines, described by the ``data.yaml`` in its folder ``path``.
 
     ``classes`` names the classes to learn, each with the data set's classes it is made of, as in ``{advertising:
     [cantilever, signboard]}``. Class 0 is always ``background``: everything else, boxes of other classes included.
-    Targets are filled boxes, not outlines. An image without a label file has no objects.
+    A line of a label file is a box or an outline; where it is a box, the target is the filled box. An image without a
+    label file has no objects.
     """
 
     name: ClassVar[str] = "yolo"
 
     reader: Literal["yolo"] = "yolo"
     path: Path
-    classes: Annotated[dict[str, Annotated[tuple[str, ...], Field(min_length=1)]], Field(min_length=1, max_length=254)]
-
-    @field_validator("classes")
-    @classmethod
-    def _each_source_once(cls, classes: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-        owners: dict[str, str] = {}
-        problems = [f"'{BACKGROUND}' is always class 0, leave it out"] if BACKGROUND in classes else []
-        for name, sources in classes.items():
-            problems += [f"'{source}' is in both {owners[source]} and {name}" for source in sources if source in owners]
-            owners.update(dict.fromkeys(sources, name))
-        if problems:
-            raise ValueError("; ".join(problems))
-        return classes
+    classes: Gathered
 
     def read(self) -> Dataset:
         """Read ``data.yaml`` and pair the images with their label files.
@@ -59,12 +48,7 @@ class YoloBoxes(Reader):
             UserError: a file or folder is missing, a class name is unknown, or images and labels do not fit together.
         """
         description = _Description.load(self.path / "data.yaml")
-        problems = [
-            str(unknown_name("class", source, description.names))
-            for sources in self.classes.values()
-            for source in sources
-            if source not in description.names
-        ]
+        problems = unknown_sources(self.classes, description.names)
         problems += [
             f"the {split} folder {folder} does not exist"
             for split, folder in description.folders.items()
@@ -72,8 +56,7 @@ class YoloBoxes(Reader):
         ]
         if problems:
             raise UserError(f"{len(problems)} problems with {description.file}: {'; '.join(problems)}")
-        ours = {source: index for index, sources in enumerate(self.classes.values(), 1) for source in sources}
-        decode = _BoxMask(tuple(ours.get(name, 0) for name in description.names))
+        decode = _ObjectMask(class_numbers(self.classes, description.names))
         splits = {split: _samples(split, folder, decode) for split, folder in description.folders.items()}
         return Dataset((BACKGROUND, *self.classes), splits)
 
@@ -122,7 +105,7 @@ def _names(file: Path, names: Any) -> tuple[str, ...]:
     return tuple(str(name) for name in names)
 
 
-def _samples(split: str, folder: Path, decode: _BoxMask) -> tuple[Sample, ...]:
+def _samples(split: str, folder: Path, decode: _ObjectMask) -> tuple[Sample, ...]:
     images = images_by_stem(folder)
     labels_folder = _labels_folder(folder)
     # LabelImg leaves its class list among the labels.
@@ -171,7 +154,7 @@ class _WithoutObjects(Sample):
 
 
 @dataclass(frozen=True)
-class _BoxMask:
+class _ObjectMask:
     """Decodes a label file; ``classes`` holds our class index for each class of the data set, 0 for background."""
 
     classes: tuple[int, ...]
@@ -185,36 +168,45 @@ class _BoxMask:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
-            source, box = _parsed(line, f"{path}, line {number}")
+            source, shape = _parsed(line, f"{path}, line {number}")
             if source not in range(len(self.classes)):
                 raise LabelRangeError(
                     f"{path}, line {number}: class {source:g} is not one of the {len(self.classes)} in data.yaml (0 to "
                     f"{len(self.classes) - 1}): correct the label or data.yaml"
                 )
-            # A box of an unmapped class is not drawn: a window behind a sign must not erase the sign.
+            # An object of an unmapped class is not drawn: a window behind a sign must not erase the sign.
             if ours := self.classes[int(source)]:
-                target[_covered(box, size)] = ours
+                target[_covered(shape, size)] = ours
         return target
 
 
 def _parsed(line: str, where: str) -> tuple[float, tuple[float, ...]]:
-    """Return the class number and the box (centre x, centre y, width, height; fractions of the image)."""
+    """Return the class number and the shape, in fractions of the image.
+
+    A box is (centre x, centre y, width, height), an outline (x0, y0, x1, y1, x2, y2, …).
+    """
     try:
-        source, *box = map(float, line.split())
+        source, *shape = map(float, line.split())
     except ValueError:
         raise UserError(f"{where}: '{line.strip()}' is not 'class x y width height': correct it") from None
-    if len(box) != 4:
-        raise UserError(f"{where}: a box is 5 numbers, class x y width height, but here are {len(box) + 1}: correct it")
-    outside = [value for value in box if not -TOLERANCE <= value <= 1 + TOLERANCE]
+    if len(shape) < 4 or len(shape) % 2:
+        raise UserError(
+            f"{where}: a box is 5 numbers, class x y width height, and an outline a class and at least 3 points, but "
+            f"here are {len(shape) + 1}: correct it"
+        )
+    outside = [value for value in shape if not -TOLERANCE <= value <= 1 + TOLERANCE]
     if outside:
-        raise UserError(f"{where}: {outside[0]:g} is outside 0 to 1: boxes are fractions of the image's size")
-    return source, tuple(box)
+        raise UserError(f"{where}: {outside[0]:g} is outside 0 to 1: coordinates are fractions of the image's size")
+    return source, tuple(shape)
 
 
-def _covered(box: tuple[float, ...], size: tuple[int, int]) -> tuple[slice, slice]:
-    """Return the rows and columns whose pixel centres lie in the box; at least one each."""
-    x, y, width, height = box
-    return _span(y, height, size[0]), _span(x, width, size[1])
+def _covered(shape: tuple[float, ...], size: tuple[int, int]) -> Any:
+    """Return what to index a target with: the pixels whose centres lie inside, of a box at least one each way."""
+    if len(shape) == 4:
+        x, y, width, height = shape
+        return _span(y, height, size[0]), _span(x, width, size[1])
+    scales = (size[1], size[0]) * (len(shape) // 2)
+    return Polygons((tuple(part * scale for part, scale in zip(shape, scales, strict=True)),)).covered(size)
 
 
 def _span(centre: float, extent: float, pixels: int) -> slice:
