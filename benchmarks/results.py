@@ -253,11 +253,11 @@ def write_page(name: str, page: Page, runs: dict[str, Run]) -> Path:
     return PAGES / f"{name}.md"
 
 
-def reference_network(folder: Path) -> Path:
-    """Return the full path of a finished run's reference: a relative one would count from the recipe."""
+def reference_of_run(folder: Path) -> Path:
+    """Return the folder of a finished run's reference."""
     if not (folder / RESULT).is_file():
         sys.exit(f"{folder} holds no finished run: run 'python benchmarks/results.py {folder.name}' first")
-    return folder.resolve() / "candidates" / str(read_json(folder / RESULT)["reference"]) / "network"
+    return folder / "candidates" / str(read_json(folder / RESULT)["reference"])
 
 
 def main() -> int:
@@ -267,7 +267,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("runs/results"), help="where the runs lie")
     options = parser.parse_args()
     page = PAGES_BY_NAME[options.name]
-    given = [f"model.checkpoint={reference_network(options.out / page.begins_with)}"] if page.begins_with else []
+    given = [f"model.checkpoint={reference_of_run(options.out / page.begins_with)}"] if page.begins_with else []
     runs = {}
     for label, (recipe, *overrides) in page.runs.items():
         folder = options.out / label
