@@ -380,3 +380,10 @@ def test_training_images_of_one_class_are_refused(tmp_path: Path):
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
 def test_float_tensors_of_any_width_become_float32(dtype: torch.dtype):
     assert to_image(torch.ones(3, 4, 5, dtype=dtype)).dtype == np.float32
+
+
+def test_a_folder_that_a_method_names_is_looked_for_before_anything_is_trained(tmp_path: Path):
+    nowhere = tmp_path / "nowhere"
+    stages = [{"distil": {"unlabeled": str(nowhere)}}]
+    _refused(f"stages.0: distil: the folder {nowhere} does not exist", tmp_path, stages=stages)
+    assert not (tmp_path / "run" / "candidates").exists()

@@ -14,7 +14,7 @@ from tinysight.config import Config
 from tinysight.data.source import DATA, save_data
 from tinysight.errors import UserError
 from tinysight.files import read_json, write_json
-from tinysight.job import Job
+from tinysight.job import Job, refuse_missing_files
 from tinysight.measure.candidate import FINAL_ROUNDS, FINAL_RUNS
 from tinysight.measure.compute import COUNTER
 from tinysight.measure.latency import interleave, speedup
@@ -82,8 +82,10 @@ def run(job: Job, folder: RunFolder, progress: Progress) -> Result:
     """Do the whole job in ``folder``; what an earlier, interrupted call finished is used, not made again.
 
     Raises:
-        UserError: the reference cannot be made or measured. A candidate that fails is recorded as ``failed`` instead.
+        UserError: a file that a method names is missing, or the reference cannot be made or measured. A candidate that
+            fails is recorded as ``failed`` instead.
     """
+    refuse_missing_files(job.stages)
     progress.say(f"run: {folder.path}")
     save_data(folder.path / DATA, job.reader, job.dataset)
     with Workshop(job, folder, progress) as workshop:
