@@ -64,7 +64,7 @@ class NotApplicable(Exception):  # noqa: N818 - not an error: the reason a candi
 class Context:
     """What a reduction may use besides the network: never validation or test data.
 
-    ``held_out`` are the digests of those images, for methods that bring images of their own. ``teacher`` is the
+    ``held_out`` reads the digests of those images, for methods that bring images of their own. ``teacher`` is the
     reference, and ``ask_teacher`` makes what gives its scores fastest here. ``parent`` identifies the network that is
     reduced. ``folder`` keeps the state of long work between interruptions; ``shared`` gives the folder of what
     candidates have in common, by a JSON-like key. ``float_export`` gives the clean float ONNX file of the network that
@@ -73,7 +73,7 @@ class Context:
 
     task: Task
     train: Sequence[Sample]
-    held_out: Collection[str]
+    held_out: Callable[[], Collection[str]]
     teacher: Network
     ask_teacher: Callable[[], Teacher]
     parent: str

@@ -8,7 +8,7 @@ from typing import IO, Any
 from rich.console import Console
 from rich.table import Table
 
-from tinysight.report.headline import HeadlineRow
+from tinysight.report.headline import NOTHING_BETTER, HeadlineRow
 from tinysight.report.text import COLUMNS, row, titles
 from tinysight.runs.records import CandidateRecord
 
@@ -64,8 +64,7 @@ def print_checks(summary: Mapping[str, Any], stream: IO[str] | None = None) -> N
     """Print the verdict on test images, and what a reader must know before trusting the table."""
     test, console = summary["test"], plain_console(stream)
     if summary["best"] == summary["reference"]:
-        nothing = "No candidate is better than the reference and holds the floor: the bundle is the reference itself."
-        console.print(f"\n{nothing}", style="yellow")
+        console.print(f"\n{NOTHING_BETTER}", style="yellow")
     for limit in summary["broken_limits"]:
         console.print(f"Beyond the goal's limits: {limit}", style="yellow", highlight=False)
     console.print(f"\non {test['images']} test images: {test['verdict']} ({test['why']})", highlight=False)
