@@ -110,7 +110,7 @@ def decide(
         kept = _ratios(workshop, final)
         write_json(folder.path / CHOICE, kept)
     timed = [_with_final_times(record, kept[record.id]) for record in final]
-    best = choose(timed, job.goal)
+    best = choose(timed, job.goal, records)
     for record in timed:
         chosen = record.id == best.id and record.verdict != "reference"
         folder.show(record.with_(verdict="best") if chosen else record)
