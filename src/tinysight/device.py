@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Collection, Sequence
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,9 @@ from tinysight.recipe import load_recipe
 from tinysight.runs.folder import next_free
 
 __all__ = ["check_data", "measure_bundle", "predict_photos"]
+
+MOST_OF_A_KIND = 8
+"""Problems of one kind that are shown: the ninth says nothing new."""
 
 
 def measure_bundle(bundle: Path, data: Path, split: str, engine: str, threads: int | None, out: Path | None) -> Path:
@@ -202,5 +207,9 @@ def _print_check(report: CheckReport, dataset: Dataset) -> None:
         print(f"{split}: {count} images; pixels: {shares}; ignored: {report.ignored[split]}")
     if report.heights and report.widths:
         print("heights {}–{}, widths {}–{}".format(*report.heights, *report.widths))
-    for problem in report.problems:
-        print(f"{problem.severity}: {problem.kind}: {problem.where}: {problem.what}")
+    for kind, problems in groupby(sorted(report.problems, key=attrgetter("kind")), key=attrgetter("kind")):
+        alike = list(problems)
+        for problem in alike[:MOST_OF_A_KIND]:
+            print(f"{problem.severity}: {kind}: {problem.where}: {problem.what}")
+        if len(alike) > MOST_OF_A_KIND:
+            print(f"… and {len(alike) - MOST_OF_A_KIND} more: {kind}")

@@ -23,6 +23,7 @@ from tinysight.measure.records import Speedup
 from tinysight.progress import Progress
 from tinysight.reduction.network import CHECKPOINT, WEIGHTS
 from tinysight.report.page import write_report
+from tinysight.report.text import counted
 from tinysight.runs.environment import environment
 from tinysight.runs.folder import RESULT, RunFolder
 from tinysight.runs.records import CandidateRecord
@@ -106,7 +107,7 @@ def decide(
     final = finalists(records, job.goal)
     kept = _kept_choice(folder.path / CHOICE, final)
     if kept is None:
-        progress.say(f"timing the reference and {len(final) - 1} finalists again, in turn")
+        progress.say(f"timing the reference and {counted(len(final) - 1, 'finalist')} again, in turn")
         kept = _ratios(workshop, final)
         write_json(folder.path / CHOICE, kept)
     timed = [_with_final_times(record, kept[record.id]) for record in final]

@@ -6,16 +6,25 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 from tinysight.errors import UserError
 from tinysight.files import write_atomically
 
-__all__ = ["IMAGE_SUFFIXES", "find_images", "images_by_stem", "read_image", "read_mask", "visible", "write_png"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "asks_to_be_turned",
+    "find_images",
+    "images_by_stem",
+    "read_image",
+    "read_mask",
+    "visible",
+    "write_png",
+]
 
 # What Pillow raises on broken or hostile files, depending on the format.
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
@@ -60,6 +69,11 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         UserError: the file is missing, truncated, not an image, or deeper than 8 bits a channel.
     """
     return np.asarray(_decode(path, _as_rgb), dtype=np.uint8)
+
+
+def asks_to_be_turned(path: Path) -> bool:
+    """Tell whether viewers show the image turned or mirrored, by its EXIF tag, which ``read_image`` ignores."""
+    return bool(_decode(path, lambda picture: picture.getexif().get(ExifTags.Base.Orientation, 1)) != 1)
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
@@ -108,7 +122,10 @@ def _as_rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGBA").convert("RGB") if "transparency" in picture.info else picture.convert("RGB")
 
 
-def _decode(path: Path, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+Decoded = TypeVar("Decoded")
+
+
+def _decode(path: Path, convert: Callable[[Image.Image], Decoded]) -> Decoded:
     try:
         with Image.open(path) as picture:
             return convert(picture)

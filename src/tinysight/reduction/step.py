@@ -116,8 +116,10 @@ class Reduction(Config, ABC):
     @property
     def label(self) -> str:
         """A short name for tables: the method with the settings that differ from its defaults."""
-        changed = self.model_dump(mode="json", exclude_defaults=True)
-        settings = ", ".join(f"{key} {value}" for key, value in changed.items())
+        changed = self.model_dump(exclude_defaults=True)
+        # A folder by its name alone: where it lies on this machine is nothing for a table that is shared.
+        shown = {key: value.name if isinstance(value, Path) else value for key, value in changed.items()}
+        settings = ", ".join(f"{key} {value}" for key, value in shown.items())
         return f"{self.name} ({settings})" if settings else self.name
 
     @property
@@ -134,6 +136,8 @@ class Reduction(Config, ABC):
         """Say why this method cannot follow steps of these kinds; None where it can."""
         for kind in kinds:
             if kind not in cls.follows:
+                if kind == cls.changes:
+                    return f"{cls.name} cannot follow another {kind} step: make both variants of one stage"
                 return f"{cls.name} changes {cls.changes} and cannot follow a {kind} step: put it before"
         return None
 

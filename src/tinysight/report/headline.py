@@ -115,6 +115,8 @@ def _faster(speedup: Speedup) -> str:
 
 
 def _gained(points: float) -> str:
+    if abs(points) < 0.005:
+        return "unchanged"
     return f"{abs(points):.2f} points {'lost' if points < 0 else 'gained'}"
 
 
