@@ -17,7 +17,7 @@ from tinysight.files import read_json, write_json
 from tinysight.job import Job, refuse_missing_files
 from tinysight.measure.candidate import FINAL_ROUNDS, FINAL_RUNS
 from tinysight.measure.compute import COUNTER
-from tinysight.measure.latency import interleave, speedup
+from tinysight.measure.latency import interleave, restless, speedup
 from tinysight.measure.quality import PerImage
 from tinysight.measure.records import Speedup
 from tinysight.progress import Progress
@@ -147,10 +147,10 @@ def verify(job: Job, workshop: Workshop, folder: RunFolder, best: CandidateRecor
         "broken_limits": job.goal.broken_limits(best),
         "floor": _floor(job, workshop, best),
         "baseline": _baseline(workshop, folder),
-        "cautions": _cautions(job, workshop),
+        "cautions": _cautions(job, workshop, best),
         "metric_definition": job.task.metric_definition,
         "mac_counter": COUNTER,
-        "data": {split: len(samples) for split, samples in job.dataset.splits.items()} | {"digest": job.data_digest},
+        "data": _sizes(job) | {"digest": job.data_digest},
         "environment": environment(),
     }
     write_json(folder.path / RESULT, summary)
@@ -218,10 +218,15 @@ def _floor(job: Job, workshop: Workshop, best: CandidateRecord) -> dict[str, Any
     }
 
 
-def _cautions(job: Job, workshop: Workshop) -> list[str]:
+def _sizes(job: Job) -> dict[str, int]:
+    """Count the images of every split; those of live training data are not part of the data set."""
+    return {"train": len(job.train)} | {split: len(samples) for split, samples in job.dataset.splits.items()}
+
+
+def _cautions(job: Job, workshop: Workshop, best: CandidateRecord) -> list[str]:
     """Return what a reader must know before trusting the result."""
     reference = workshop.per_image(workshop.reference_id)
-    found = [job.task.caution(reference.statistics.sum(axis=0)), reference.caution, job.caution]
+    found = [job.task.caution(reference.statistics.sum(axis=0)), reference.caution, job.caution, restless(best.speedup)]
     return [caution for caution in found if caution]
 
 
