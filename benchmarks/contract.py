@@ -148,7 +148,7 @@ def make_context(base: Any, work: Path, network_name: str) -> Any:
 
     return Context(
         task=Segmentation(("a", "b", "c")), train=live_samples(list(zip(pictures, masks, strict=True)), "train"),
-        held_out=(), teacher=base, ask_teacher=lambda: EagerTeacher(base.copy().scores, "cpu"), parent="base",
+        held_out=tuple, teacher=base, ask_teacher=lambda: EagerTeacher(base.copy().scores, "cpu"), parent="base",
         device="cpu", seed=0,
         threads=THREADS, augment=False, folder=work / "state", shared=lambda key: work / digest_of(key),
         float_export=float_export, refuse_execution=ENGINES["openvino"].refuse, progress=Progress(quiet=True),

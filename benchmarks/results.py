@@ -68,6 +68,12 @@ The work this repeats (a master's thesis, 2024: 400 facade photos, PSPNet) took 
 
 Its photos and outlines are not these photos and boxes, so the columns of mIoU do not compare; the changes do."""
 
+# A U-Net works on maps as large as the photo, so it is shown fewer pixels and taught for fewer epochs.
+UNET = (
+    *("model.name=unet", "name=camvid_unet", "input.height=192", "input.width=256", "train.epochs=12"),
+    *("stages.3.shortlist=1", "stages.3.variants.0.distil.epochs=12"),
+)
+
 PAGES_BY_NAME = {
     "facade_ads": Page(
         "Advertising on street facades",
@@ -92,7 +98,7 @@ PAGES_BY_NAME = {
         "CamVid: driving video, 11 classes",
         "367 frames for training and 101 for validation, 480 x 360; void pixels are ignored. Validation is one "
         "sequence, so its frames are not independent, and easier than the published test split.",
-        {"camvid_pspnet": ["camvid.yaml"], "camvid_unet": ["camvid.yaml", "model.name=unet", "name=camvid_unet"]},
+        {"camvid_pspnet": ["camvid.yaml"], "camvid_unet": ["camvid.yaml", *UNET]},
     ),
 }
 
@@ -253,11 +259,11 @@ def write_page(name: str, page: Page, runs: dict[str, Run]) -> Path:
     return PAGES / f"{name}.md"
 
 
-def reference_network(folder: Path) -> Path:
-    """Return the full path of a finished run's reference: a relative one would count from the recipe."""
+def reference_of_run(folder: Path) -> Path:
+    """Return the folder of a finished run's reference."""
     if not (folder / RESULT).is_file():
         sys.exit(f"{folder} holds no finished run: run 'python benchmarks/results.py {folder.name}' first")
-    return folder.resolve() / "candidates" / str(read_json(folder / RESULT)["reference"]) / "network"
+    return folder / "candidates" / str(read_json(folder / RESULT)["reference"])
 
 
 def main() -> int:
@@ -267,7 +273,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("runs/results"), help="where the runs lie")
     options = parser.parse_args()
     page = PAGES_BY_NAME[options.name]
-    given = [f"model.checkpoint={reference_network(options.out / page.begins_with)}"] if page.begins_with else []
+    given = [f"model.checkpoint={reference_of_run(options.out / page.begins_with)}"] if page.begins_with else []
     runs = {}
     for label, (recipe, *overrides) in page.runs.items():
         folder = options.out / label

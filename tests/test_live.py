@@ -403,3 +403,10 @@ def test_pictures_are_classified(tmp_path):
     assert (reference.quality.metric, reference.quality.value) == ("top-1", 1.0)
     assert {record.verdict for record in result.records} <= {"reference", "best", "acceptable", "skipped"}
     assert "top-1 is the share" in result.report.read_text()
+
+
+def test_a_folder_that_a_method_names_is_looked_for_before_anything_is_trained(tmp_path: Path):
+    nowhere = tmp_path / "nowhere"
+    stages = [{"distil": {"unlabeled": str(nowhere)}}]
+    _refused(f"stages.0: distil: the folder {nowhere} does not exist", tmp_path, stages=stages)
+    assert not (tmp_path / "run" / "candidates").exists()

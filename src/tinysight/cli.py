@@ -43,7 +43,7 @@ def _folder(text: str) -> Path:
 
 Out = Annotated[
     Path | None,
-    typer.Option("--out", parser=_folder, metavar="PATH", help="Folder to write; by default a new one under ./runs."),
+    typer.Option("--out", parser=_folder, metavar="PATH", help="Folder to write; by default one under ./runs."),
 ]
 Update = Annotated[bool, typer.Option("--update", help="Go on in a folder made with another recipe.")]
 EngineName = Annotated[str, typer.Option("--engine", help="openvino or onnxruntime.")]
@@ -69,7 +69,7 @@ def options(
 
 @app.command()
 def demo(out: Out = None, update: Update = False) -> None:
-    """Do the whole job on the embedded data set: a few minutes on two cores."""
+    """Do the whole job on drawn facades: a few minutes on two cores."""
     import tinysight.recipe as recipes
 
     _reduce(recipes.load_recipe(Path(__file__).parent / "demo.yaml"), out, update)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Collection, Sequence
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinysight.data import Dataset
 from tinysight.data.check import CheckReport, check
@@ -19,7 +22,7 @@ from tinysight.data.splits import hold_out, missing_splits
 from tinysight.engines import ENGINES
 from tinysight.engines.bundle import Bundle, compile_bundle
 from tinysight.engines.hardware import processor
-from tinysight.errors import UserError, unknown_name
+from tinysight.errors import UserError, one_line, unknown_name
 from tinysight.files import write_json
 from tinysight.measure.candidate import Bench, Measured
 from tinysight.measure.quality import predict_one
@@ -28,6 +31,9 @@ from tinysight.recipe import load_recipe
 from tinysight.runs.folder import next_free
 
 __all__ = ["check_data", "measure_bundle", "predict_photos"]
+
+MOST_OF_A_KIND = 8
+"""Problems of one kind that are shown: the ninth says nothing new."""
 
 
 def measure_bundle(bundle: Path, data: Path, split: str, engine: str, threads: int | None, out: Path | None) -> Path:
@@ -62,23 +68,46 @@ def predict_photos(bundle: Path, photos: Sequence[str], engine: str, threads: in
     """Write what the task makes of every photo, such as a mask, and a picture of it; returns the folder.
 
     Raises:
-        UserError: not a bundle, no photo found, an unreadable one, or one that a result would overwrite.
+        UserError: not a bundle, no photo found, or one that a result would overwrite; or, when all others are done,
+            photos that could not be predicted.
     """
     description, network, _ = compile_bundle(bundle, engine, threads or processor().usable_cores)
     files = _photos(photos, description)
     task = description.make_task()
     _refuse_overwriting(files, out, task.suffix)
     folder = _new_folder(out, "predict")
-    progress = Progress()
-    with progress.track("predicting", len(files)) as tick:
+    failures: list[str] = []
+    with Progress().track("predicting", len(files)) as tick:
         for file in files:
-            image = np.load(file, allow_pickle=False) if file.suffix == ".npy" else read_image(file)
-            prediction = predict_one(network, description.input, task, image)
+            try:
+                image = _load(file)
+                prediction = predict_one(network, description.input, task, image)
+            except UserError as error:  # one bad photo of a thousand costs that photo
+                failures.append(str(error))
+                continue
+            finally:
+                tick(1)
             task.write(prediction, folder / f"{file.stem}{task.suffix}")
             if image.dtype == np.uint8:
                 write_png(folder / f"{file.stem}.overlay.png", task.draw(image, prediction))
-            tick(1)
+    if failures:
+        others = f"; the results of the others are in {folder.resolve()}" if len(failures) < len(files) else ""
+        first = (
+            failures[0] if len(files) == 1 else f"{len(failures)} of {len(files)} photos failed, first: {failures[0]}"
+        )
+        raise UserError(first + others)
     return folder.resolve()
+
+
+def _load(file: Path) -> NDArray[Any]:
+    """Read a photo, or an array prepared by the caller's own code."""
+    if file.suffix != ".npy":
+        return read_image(file)
+    try:
+        array: NDArray[Any] = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{file} cannot be read as an array ({one_line(error)}): save it with np.save") from None
+    return array
 
 
 def check_data(recipe: Path, overrides: list[str], out: Path | None) -> Path:
@@ -202,5 +231,9 @@ def _print_check(report: CheckReport, dataset: Dataset) -> None:
         print(f"{split}: {count} images; labels: {shares}; ignored: {report.ignored[split]}")
     if report.heights and report.widths:
         print("heights {}–{}, widths {}–{}".format(*report.heights, *report.widths))
-    for problem in report.problems:
-        print(f"{problem.severity}: {problem.kind}: {problem.where}: {problem.what}")
+    for kind, problems in groupby(sorted(report.problems, key=attrgetter("kind")), key=attrgetter("kind")):
+        alike = list(problems)
+        for problem in alike[:MOST_OF_A_KIND]:
+            print(f"{problem.severity}: {kind}: {problem.where}: {problem.what}")
+        if len(alike) > MOST_OF_A_KIND:
+            print(f"… and {len(alike) - MOST_OF_A_KIND} more: {kind}")

@@ -38,6 +38,7 @@ __all__ = [
     "fit_reference",
     "job_from_recipe",
     "reference_of",
+    "refuse_missing_files",
     "refuse_one_class",
     "refuse_other_network",
     "refuse_unbuildable",
@@ -102,7 +103,6 @@ def job_from_recipe(recipe: Recipe) -> Job:
     checkpoint = recipe.model.checkpoint and checkpoint_folder(recipe.model.checkpoint)
     given = recipe.data.read()
     require_splits(given)
-    refuse_missing_files(recipe.stages)
     dataset = hold_out(given, recipe.test_fraction)
     train = in_memory(dataset.split("train"))
     task = TASKS[recipe.task](dataset.classes, dataset.ignore_index)

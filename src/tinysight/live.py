@@ -29,6 +29,7 @@ from tinysight.progress import Progress
 from tinysight.recipe import parse_stages
 from tinysight.reduction.network import Network
 from tinysight.reduction.verify import run as run_once
+from tinysight.report.text import counted
 from tinysight.runs.folder import RunFolder, next_free
 from tinysight.search.goal import Goal
 from tinysight.search.walk import Stage
@@ -192,7 +193,7 @@ def _prepare(order: _Order, data: Mapping[str, Any]) -> _Prepared:
     problems: list[str] = []
     stages = parse_stages(list(order.stages), problems)
     if problems:
-        raise UserError("\n  ".join([f"{len(problems)} problem(s) in stages:", *problems]))
+        raise UserError("\n  ".join([f"{counted(len(problems), 'problem')} in stages:", *problems]))
     given, arranged = _samples(data)
     policy = order.input or _policy_of(arranged.splits["val"][0])
     spec = ModelSpec(builder=LIVE, args={"class": type(order.model).__qualname__}, output=order.output)

@@ -14,15 +14,16 @@ from tinysight.config import Config
 from tinysight.data.source import DATA, save_data
 from tinysight.errors import UserError
 from tinysight.files import read_json, write_json
-from tinysight.job import Job
+from tinysight.job import Job, refuse_missing_files
 from tinysight.measure.candidate import FINAL_ROUNDS, FINAL_RUNS
 from tinysight.measure.compute import COUNTER
-from tinysight.measure.latency import interleave, speedup
+from tinysight.measure.latency import interleave, restless, speedup
 from tinysight.measure.quality import PerImage
 from tinysight.measure.records import Speedup
 from tinysight.progress import Progress
 from tinysight.reduction.network import CHECKPOINT, WEIGHTS
 from tinysight.report.page import write_report
+from tinysight.report.text import counted
 from tinysight.runs.environment import environment
 from tinysight.runs.folder import RESULT, RunFolder
 from tinysight.runs.records import CandidateRecord
@@ -82,8 +83,10 @@ def run(job: Job, folder: RunFolder, progress: Progress) -> Result:
     """Do the whole job in ``folder``; what an earlier, interrupted call finished is used, not made again.
 
     Raises:
-        UserError: the reference cannot be made or measured. A candidate that fails is recorded as ``failed`` instead.
+        UserError: a file that a method names is missing, or the reference cannot be made or measured. A candidate that
+            fails is recorded as ``failed`` instead.
     """
+    refuse_missing_files(job.stages)
     progress.say(f"run: {folder.path}")
     save_data(folder.path / DATA, job.reader, job.dataset)
     with Workshop(job, folder, progress) as workshop:
@@ -104,11 +107,11 @@ def decide(
     final = finalists(records, job.goal)
     kept = _kept_choice(folder.path / CHOICE, final)
     if kept is None:
-        progress.say(f"timing the reference and {len(final) - 1} finalists again, in turn")
+        progress.say(f"timing the reference and {counted(len(final) - 1, 'finalist')} again, in turn")
         kept = _ratios(workshop, final)
         write_json(folder.path / CHOICE, kept)
     timed = [_with_final_times(record, kept[record.id]) for record in final]
-    best = choose(timed, job.goal)
+    best = choose(timed, job.goal, records)
     for record in timed:
         chosen = record.id == best.id and record.verdict != "reference"
         folder.show(record.with_(verdict="best") if chosen else record)
@@ -144,10 +147,10 @@ def verify(job: Job, workshop: Workshop, folder: RunFolder, best: CandidateRecor
         "broken_limits": job.goal.broken_limits(best),
         "floor": _floor(job, workshop, best),
         "baseline": _baseline(workshop, folder),
-        "cautions": _cautions(job, workshop),
+        "cautions": _cautions(job, workshop, best),
         "metric_definition": job.task.metric_definition,
         "mac_counter": COUNTER,
-        "data": {split: len(samples) for split, samples in job.dataset.splits.items()} | {"digest": job.data_digest},
+        "data": _sizes(job) | {"digest": job.data_digest},
         "environment": environment(),
     }
     write_json(folder.path / RESULT, summary)
@@ -215,10 +218,15 @@ def _floor(job: Job, workshop: Workshop, best: CandidateRecord) -> dict[str, Any
     }
 
 
-def _cautions(job: Job, workshop: Workshop) -> list[str]:
+def _sizes(job: Job) -> dict[str, int]:
+    """Count the images of every split; those of live training data are not part of the data set."""
+    return {"train": len(job.train)} | {split: len(samples) for split, samples in job.dataset.splits.items()}
+
+
+def _cautions(job: Job, workshop: Workshop, best: CandidateRecord) -> list[str]:
     """Return what a reader must know before trusting the result."""
     reference = workshop.per_image(workshop.reference_id)
-    found = [job.task.caution(reference.statistics), reference.caution, job.caution]
+    found = [job.task.caution(reference.statistics), reference.caution, job.caution, restless(best.speedup)]
     return [caution for caution in found if caution]
 
 

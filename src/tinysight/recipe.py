@@ -65,7 +65,7 @@ class Recipe(Config):
         return content
 
 
-def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a YAML recipe, apply ``key.path=value`` overrides, and check everything.
 
     Relative paths in it count from the recipe, in overrides from the working directory; ``$NAME`` stands for an
@@ -74,6 +74,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         UserError: the file is missing or broken, or its settings are wrong: all of them in one message.
     """
+    path = Path(path)
     try:
         content = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

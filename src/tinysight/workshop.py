@@ -281,7 +281,7 @@ class Workshop:
         return Context(
             task=job.task,
             train=job.train,
-            held_out=self._held_out,
+            held_out=lambda: self._held_out,
             teacher=self._reference_network,
             ask_teacher=self._ask_teacher,
             parent=parent.id,

@@ -138,10 +138,10 @@ def context(base: Network, float_export, tmp_path_factory: pytest.TempPathFactor
     def make(refuses: str | None = None) -> Context:
         folder = tmp_path_factory.mktemp("state")
         return Context(
-            task=TASK, train=live_samples(list(zip(pictures, masks, strict=True)), "train"), held_out=(), teacher=base,
-            ask_teacher=lambda: EagerTeacher(base.copy().scores, "cpu"), parent="base", device="cpu", seed=0, threads=2,
-            augment=False, folder=folder, shared=lambda key: folder / digest_of(key), float_export=float_export,
-            refuse_execution=lambda _precision: refuses, progress=Progress(quiet=True),
+            task=TASK, train=live_samples(list(zip(pictures, masks, strict=True)), "train"), held_out=tuple,
+            teacher=base, ask_teacher=lambda: EagerTeacher(base.copy().scores, "cpu"), parent="base", device="cpu",
+            seed=0, threads=2, augment=False, folder=folder, shared=lambda key: folder / digest_of(key),
+            float_export=float_export, refuse_execution=lambda _precision: refuses, progress=Progress(quiet=True),
         )  # fmt: skip
 
     return make

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import ExifTags, Image
 
 from tinysight.data.check import check
 from tinysight.data.images import write_png
@@ -132,6 +133,25 @@ def test_identical_images_are_found_within_and_across_splits() -> None:
 def test_groups_across_splits_are_named() -> None:
     splits = {"train": (stub("a", [0, 1], group="video"),), "val": (stub("b", [0, 1], group="video"),)}
     assert kinds(Dataset(("sky", "sea"), splits)) == [("group across splits", "video", "warning")]
+
+
+def test_photos_that_viewers_turn_are_named_once(tmp_path: Path) -> None:
+    (tmp_path / "images/train").mkdir(parents=True)
+    (tmp_path / "masks/train").mkdir(parents=True)
+    for number, orientation in enumerate((1, 6, 8)):
+        photo = Image.fromarray(np.full((4, 6, 3), number, np.uint8))
+        exif = photo.getexif()
+        exif[ExifTags.Base.Orientation] = orientation
+        photo.save(tmp_path / f"images/train/{number}.jpg", exif=exif)
+        write_png(tmp_path / f"masks/train/{number}.png", np.eye(4, 6, dtype=np.uint8))
+    report = check(ImageMaskFolders(path=tmp_path, classes=["a", "b"]).read())
+    assert [(found.kind, found.where) for found in report.problems] == [("EXIF rotation", "train/1")]
+    assert "train/1, train/2" in report.problems[0].what
+
+
+def test_masks_of_0_and_255_get_a_hint() -> None:
+    dataset = Dataset(("ground", "sign"), {"train": [stub("a", [0, 255]), stub("b", [0, 0])]})
+    assert "masks of 0 and 255" in check(dataset).problems[0].what
 
 
 def test_nothing_readable_has_no_sizes() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinysight.measure.latency import interleave, speedup, time_calls
+from tinysight.measure.latency import interleave, restless, speedup, time_calls
 
 
 def test_every_run_is_timed_and_no_warm_up():
@@ -51,3 +51,10 @@ def test_speedup_against_itself_is_one():
     times = np.random.default_rng(0).random((7, 5)) + 1
     found = speedup("me", times, times)
     assert (found.vs, found.low, found.ratio, found.high) == ("me", 1, 1, 1)
+
+
+def test_a_busy_machine_is_said():
+    quiet, busy = np.linspace(1.0, 1.5, 20)[:, None], np.linspace(1.0, 9.0, 20)[:, None]
+    assert restless(speedup("r", np.ones((20, 1)), quiet)) is None
+    assert "was busy" in restless(speedup("r", np.ones((20, 1)), busy))
+    assert restless(None) is None

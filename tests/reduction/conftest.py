@@ -61,7 +61,7 @@ def make_context(tiny_task, tmp_path_factory: pytest.TempPathFactory) -> Callabl
         settings: dict[str, Any] = {
             "task": tiny_task,
             "train": live_samples(list(zip(pictures, masks, strict=True)), "train"),
-            "held_out": frozenset(),
+            "held_out": frozenset,
             "teacher": teacher,
             "ask_teacher": lambda: EagerTeacher(teacher.copy().scores, "cpu"),
             "parent": "parent",

@@ -37,10 +37,16 @@ def test_a_step_of_an_unknown_kind_is_refused():
         Step(kind="colour", method="trim", version=1, record={})
 
 
-@pytest.mark.parametrize("method", [Trim, Finetune, Fp16])
+@pytest.mark.parametrize("method", [Trim, Finetune])
 def test_nothing_follows_a_precision_step(method):
     assert method.refuse_after(["structure", "precision"]) == (
         f"{method.name} changes {method.changes} and cannot follow a precision step: put it before"
+    )
+
+
+def test_two_precisions_are_variants_of_one_stage():
+    assert Fp16.refuse_after(["precision"]) == (
+        "fp16 cannot follow another precision step: make both variants of one stage"
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tinysight.measure.records import Quality
 from tinysight.report import curves
-from tinysight.report.curves import epoch_sweeps, sweep_panels, training_curves
+from tinysight.report.curves import sweep_panels, training_curves
 from tinysight.report.figures import write_sweeps
 
 
@@ -120,10 +120,10 @@ def test_failed_students_are_left_out(student, run_records):
 
 def test_a_sweep_is_a_picture_beside_the_page_too(run_records, student, tmp_path):
     students = [student(epochs, 60 + epochs / 5 + seed, seed=seed) for epochs in (15, 50) for seed in (0, 1)]
-    write_sweeps(tmp_path, epoch_sweeps([run_records[0], *students]), "mIoU")
+    write_sweeps(tmp_path, [run_records[0], *students], "mIoU")
     assert (tmp_path / "sweeps.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_without_a_sweep_there_is_no_picture(run_records, tmp_path):
-    write_sweeps(tmp_path, epoch_sweeps(run_records), "mIoU")
+    write_sweeps(tmp_path, run_records, "mIoU")
     assert not list(tmp_path.iterdir())

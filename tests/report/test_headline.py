@@ -54,7 +54,7 @@ def test_a_larger_file_is_said_to_be_larger(make_record):
 
 
 def test_no_change_has_no_sign_of_a_loss(make_record):
-    assert headline(make_record("r"), make_record("r"), SUMMARY)[0].change == "0.00 points gained"
+    assert headline(make_record("r"), make_record("r"), SUMMARY)[0].change == "unchanged"
 
 
 def test_all_three_axes_are_shown_together(make_record):

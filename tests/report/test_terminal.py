@@ -3,6 +3,7 @@
 import io
 
 import pytest
+from rich.console import Console
 
 from tinysight.report.terminal import STYLES, print_checks, print_table
 
@@ -26,6 +27,26 @@ def test_every_candidate_has_a_line(printed, make_record):
 def test_no_cell_is_cut_off(printed, make_record):
     variant = "finetune (epochs 3, learning_rate 0.001)"
     assert variant in printed(make_record("a", variant=variant))
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_no_number_is_cut_off_in_a_narrow_terminal(make_record, monkeypatch, width):
+    stream = io.StringIO()
+    monkeypatch.setattr("tinysight.report.terminal.plain_console", lambda stream: Console(file=stream, width=width))
+    long = "distil (epochs 120, learning_rate 0.003, temperature 4.0, views 16)"
+    print_table([make_record("a", variant=long, size=123_000, ratio=8.0, points=-1.25)], "mIoU", stream)
+    assert "…" not in stream.getvalue()
+    assert {"80.00", "-1.25", "123", "kB", "1.25", "8.00"} <= set(stream.getvalue().split())
+    assert "views 16" in " ".join(stream.getvalue().split())
+
+
+def test_variants_of_one_name_say_what_they_were_made_from(printed, make_record):
+    parents = [make_record(name, variant=name) for name in ("small", "large")]
+    twins = [
+        make_record(f"t{n}", parent=of.id, variant="trim", verdict="skipped", why="no") for n, of in enumerate(parents)
+    ]
+    shown = printed(*parents, *twins)
+    assert "stage, trim from small: skipped: no" in shown and "stage, trim from large: skipped: no" in shown
 
 
 @pytest.mark.parametrize("verdict", ["undecided", "unacceptable", "failed", "skipped", "not_run"])

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tinysight.data.images import asks_to_be_turned
 from tinysight.data.sample import Dataset, LabelRangeError, Sample, SizeMismatchError
 from tinysight.errors import UserError
 
@@ -21,7 +22,8 @@ class Problem:
     """One thing wrong. With an ``error``, numbers from the data set mean nothing; a ``warning`` is worth knowing.
 
     ``kind`` is one of: unreadable file, size mismatch, label out of range, empty split, one class only, empty class,
-    identical images across splits, identical images, group across splits. ``where`` is a sample's or a split's name.
+    identical images across splits, identical images, group across splits, EXIF rotation. ``where`` is a sample's or a
+    split's name.
     """
 
     kind: str
@@ -84,12 +86,15 @@ def check(dataset: Dataset, on_sample: Callable[[], None] = lambda: None) -> Che
     tallies = {split: _Tally(np.zeros(classes, np.int64), np.zeros(classes, np.int64)) for split in dataset.splits}
     seen: defaultdict[str, list[_Seen]] = defaultdict(list)
     problems: list[Problem] = []
+    turned: list[str] = []
     for split, samples in dataset.splits.items():
         for sample in samples:
             try:
                 image = sample.image_digest()
                 seen[image].append(_Seen(split, sample.name, sample.target_digest()))
                 _count(sample, dataset, tallies[split])
+                if (path := getattr(sample, "image_path", None)) and asks_to_be_turned(path):
+                    turned.append(sample.name)
             except UserError as error:
                 problems.append(Problem(_kind(error), sample.name, str(error), "error"))
             on_sample()
@@ -97,6 +102,7 @@ def check(dataset: Dataset, on_sample: Callable[[], None] = lambda: None) -> Che
         problems += _class_problems(dataset, split, tally)
     problems += _identical_images(seen.values())
     problems += _shared_groups(dataset)
+    problems += _turned(turned)
     return _report(dataset, tallies, problems)
 
 
@@ -133,7 +139,13 @@ def _class_problems(dataset: Dataset, split: str, tally: _Tally) -> Iterator[Pro
     if not present:
         return
     if len(present) == 1:
-        yield Problem("one class only", split, f"every label is {present[0]}: there is nothing to tell apart", "error")
+        what = f"every label is {present[0]}: there is nothing to tell apart"
+        if tally.ignored:
+            what += (
+                f"; {tally.ignored} labels are the ignore_index: if they are a class, as in masks of 0 and 255, "
+                "give it that value under classes, and ignore_index another"
+            )
+        yield Problem("one class only", split, what, "error")
         return
     for name in dataset.classes:
         if name not in present:
@@ -164,6 +176,15 @@ def _shared_groups(dataset: Dataset) -> Iterator[Problem]:
         if len(splits) > 1:
             what = f"images of this group are in {' and '.join(sorted(splits))}: scores there flatter the network"
             yield Problem("group across splits", group, what, "warning")
+
+
+def _turned(names: Sequence[str]) -> Iterator[Problem]:
+    if names:
+        what = (
+            f"viewers turn {_listed(names)} by an EXIF tag, but pixels are taken as they are stored: labels drawn on "
+            "the turned photo lie elsewhere; save such photos turned, without the tag"
+        )
+        yield Problem("EXIF rotation", names[0], what, "warning")
 
 
 def _listed(names: Sequence[str]) -> str:

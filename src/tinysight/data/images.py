@@ -7,11 +7,11 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 from tinysight.data.archive import Readable
 from tinysight.errors import UserError
@@ -19,6 +19,7 @@ from tinysight.files import write_atomically
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "asks_to_be_turned",
     "find_images",
     "images_by_stem",
     "is_image",
@@ -82,6 +83,11 @@ def read_image(path: Readable) -> NDArray[np.uint8]:
     return np.asarray(_decode(path, _as_rgb), dtype=np.uint8)
 
 
+def asks_to_be_turned(path: Readable) -> bool:
+    """Tell whether viewers show the image turned or mirrored, by its EXIF tag, which ``read_image`` ignores."""
+    return bool(_decode(path, lambda picture: picture.getexif().get(ExifTags.Base.Orientation, 1)) != 1)
+
+
 def read_mask(path: Path) -> NDArray[np.uint8]:
     """Decode a label image of class indices into uint8, height x width; palette images give their indices.
 
@@ -128,7 +134,10 @@ def _as_rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGBA").convert("RGB") if "transparency" in picture.info else picture.convert("RGB")
 
 
-def _decode(path: Readable, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+Decoded = TypeVar("Decoded")
+
+
+def _decode(path: Readable, convert: Callable[[Image.Image], Decoded]) -> Decoded:
     try:
         with path.open("rb") as file, Image.open(file) as picture:
             return convert(picture)

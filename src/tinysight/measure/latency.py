@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from tinysight.measure.records import Speedup
 
-__all__ = ["interleave", "speedup", "time_calls"]
+__all__ = ["interleave", "restless", "speedup", "time_calls"]
+
+RESTLESS = 3.0
+"""From this quotient of a ratio's 95th and 5th percentile on, readers are told; a quiet machine stays near 2."""
 
 
 def time_calls(call: Callable[[], object], runs: int, warm_up: int) -> list[float]:
@@ -50,3 +53,14 @@ def speedup(vs: str, base: NDArray[np.float64], times: NDArray[np.float64]) -> S
     ratios: NDArray[np.float64] = np.median(base, axis=1) / np.median(times, axis=1)
     low, ratio, high = np.percentile(ratios, [5, 50, 95])
     return Speedup(vs=vs, ratio=float(ratio), low=float(low), high=float(high))
+
+
+def restless(ratio: Speedup | None) -> str | None:
+    """Say so where the machine was too busy for a ratio to mean much."""
+    if ratio is None or ratio.high < RESTLESS * ratio.low:
+        return None
+    return (
+        f"the machine was busy while the finalists were timed: from round to round, the choice was {ratio.low:.3g} to "
+        f"{ratio.high:.3g} times as fast as the reference; run 'tinysight measure' when it is quiet before relying on "
+        "a time"
+    )

@@ -64,7 +64,7 @@ class NotApplicable(Exception):  # noqa: N818 - not an error: the reason a candi
 class Context:
     """What a reduction may use besides the network: never validation or test data.
 
-    ``held_out`` are the digests of those images, for methods that bring images of their own. ``teacher`` is the
+    ``held_out`` reads the digests of those images, for methods that bring images of their own. ``teacher`` is the
     reference, and ``ask_teacher`` makes what gives its scores fastest here. ``parent`` identifies the network that is
     reduced. ``folder`` keeps the state of long work between interruptions; ``shared`` gives the folder of what
     candidates have in common, by a JSON-like key. ``float_export`` gives the clean float ONNX file of the network that
@@ -73,7 +73,7 @@ class Context:
 
     task: Task
     train: Sequence[Sample]
-    held_out: Collection[str]
+    held_out: Callable[[], Collection[str]]
     teacher: Network
     ask_teacher: Callable[[], Teacher]
     parent: str
@@ -116,8 +116,10 @@ class Reduction(Config, ABC):
     @property
     def label(self) -> str:
         """A short name for tables: the method with the settings that differ from its defaults."""
-        changed = self.model_dump(mode="json", exclude_defaults=True)
-        settings = ", ".join(f"{key} {value}" for key, value in changed.items())
+        changed = self.model_dump(exclude_defaults=True)
+        # A folder by its name alone: where it lies on this machine is nothing for a table that is shared.
+        shown = {key: value.name if isinstance(value, Path) else value for key, value in changed.items()}
+        settings = ", ".join(f"{key} {value}" for key, value in shown.items())
         return f"{self.name} ({settings})" if settings else self.name
 
     @property
@@ -134,6 +136,8 @@ class Reduction(Config, ABC):
         """Say why this method cannot follow steps of these kinds; None where it can."""
         for kind in kinds:
             if kind not in cls.follows:
+                if kind == cls.changes:
+                    return f"{cls.name} cannot follow another {kind} step: make both variants of one stage"
                 return f"{cls.name} changes {cls.changes} and cannot follow a {kind} step: put it before"
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tinysight.engines.bundle import Bundle
+from tinysight.report.snippet import snippet
 from tinysight.report.text import bytes_text, count_text, latency_text, points_text, speedup_text
 from tinysight.runs.records import CandidateRecord
 
@@ -33,6 +34,12 @@ def _what(bundle: Bundle, record: CandidateRecord) -> list[str]:
         "",
         "```",
         "tinysight predict . photo.jpg",
+        "```",
+        "",
+        "or, in your own program:",
+        "",
+        "```python",
+        snippet(size),
         "```",
     ]
 

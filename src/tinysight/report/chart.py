@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tinysight.report.drawing import Front, Key, Picture, Spot, draw
-from tinysight.report.marks import Mark, counted, lowest_shown, marks_of, pareto_front
+from tinysight.report.marks import Mark, lowest_shown, marks_of, pareto_front
+from tinysight.report.text import counted
 from tinysight.runs.records import CandidateRecord
 
 __all__ = ["RUN_COLOURS", "SHOWN", "pareto_chart", "run_class", "runs_chart"]

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 from tinysight.measure.records import Speedup
 from tinysight.report.compared import ComparedRun
 from tinysight.report.lineage import chain_to
-from tinysight.report.marks import counted
-from tinysight.report.text import bytes_text, count_text, latency_text, points_text, speedup_text
+from tinysight.report.text import bytes_text, count_text, counted, latency_text, points_text, speedup_text
 from tinysight.runs.records import CandidateRecord
 
 __all__ = ["FLAT_COLUMNS", "RESULT_COLUMNS", "ResultRow", "Setting", "flat_rows", "result_rows", "settings"]

@@ -11,9 +11,8 @@ from textwrap import wrap
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from tinysight.report.labels import Box, place, text_width
-from tinysight.report.marks import counted
 from tinysight.report.scale import LEAST_SPREAD, MANY_TIMES, Scale, round_down
-from tinysight.report.text import bytes_text
+from tinysight.report.text import bytes_text, counted
 
 __all__ = ["Front", "Key", "Picture", "Spot", "draw"]
 

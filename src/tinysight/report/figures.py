@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import warnings
@@ -13,7 +14,7 @@ from typing import Any
 
 from tinysight.files import draft_of, write_atomically
 from tinysight.report.classes import Matrix
-from tinysight.report.curves import Sweep
+from tinysight.report.curves import Sweep, epoch_sweeps
 from tinysight.report.marks import Mark, lowest_shown, marks_of, pareto_front
 from tinysight.report.time_axis import time_axis
 from tinysight.runs.records import CandidateRecord
@@ -29,7 +30,10 @@ COLOURS = {
     "best": "#14713f",
 }
 """In the order of drawing: what matters most lies on top."""
-LINES = ("#14713f", "#2f5fbf", "#b98500", "#8a3ffc", "#b3261e")
+LINES = ("#2b4fb3", "#c2410c", "#0f766e", "#9d2b7d", "#7a6200", "#57616c")
+"""The page's colours of series, in its order."""
+SMALLEST_BUBBLE, LARGEST_BUBBLE = 20, 360
+"""Areas in points squared."""
 FEW_CLASSES, LONGEST_NAME = 12, 24
 """Cells of more classes are too small for numbers."""
 
@@ -50,12 +54,14 @@ def write_confusion(run: Path, matrices: Sequence[Matrix], classes: Sequence[str
             _draw_confusion(axes, matrix, classes)
 
 
-def write_sweeps(run: Path, sweeps: Sequence[Sweep], metric: str) -> None:
+def write_sweeps(run: Path, records: Sequence[CandidateRecord], metric: str) -> None:
     """Write ``sweeps.png``: quality against epochs, a line for each setting, with the range over seeds."""
+    sweeps = epoch_sweeps(records)
     if not sweeps:
         return
     with png_figure(run / SWEEPS, 6.4 * len(sweeps), 4.4) as figure:
         for axes, sweep in zip(figure.subplots(1, len(sweeps), squeeze=False)[0], sweeps, strict=True):
+            _draw_reference(axes, records)
             _draw_sweep(axes, sweep, metric)
 
 
@@ -96,37 +102,61 @@ def _draw_results(axes: Any, marks: Sequence[Mark], metric: str, max_drop: float
     time_axis(axes, times)
     front = pareto_front(marks)
     axes.step([mark.ms for mark in front], [mark.quality for mark in front], where="post", color="#9aa4af", lw=1.2)
-    largest = max(mark.size for mark in marks)
     for verdict, colour in COLOURS.items():
         of = [mark for mark in marks if mark.record.verdict == verdict]
         if of:
             axes.scatter(
                 [mark.ms for mark in of],
                 [mark.quality for mark in of],
-                s=[20 + 340 * mark.size / largest for mark in of],
-                facecolors=f"{colour}b0",
+                s=[_area(mark, marks) for mark in of],
+                facecolors="none" if verdict == "unacceptable" else f"{colour}b0",
                 edgecolors=colour,
                 linewidths=0.9,
                 label=verdict,
             )
+    _draw_floor(axes, marks, max_drop)
     _name_ends(axes, marks, (min(times) * max(times)) ** 0.5)
     _describe_results(axes, marks, metric, max_drop)
 
 
+def _area(mark: Mark, marks: Sequence[Mark]) -> float:
+    """Return a bubble's area in points squared."""
+    largest = max(mark.size for mark in marks)
+    return SMALLEST_BUBBLE + (LARGEST_BUBBLE - SMALLEST_BUBBLE) * mark.size / largest
+
+
+def _draw_floor(axes: Any, marks: Sequence[Mark], max_drop: float) -> None:
+    for mark in marks:
+        if mark.record.verdict == "reference":
+            floor, colour = mark.quality - max_drop, COLOURS["unacceptable"]
+            axes.axhline(floor, color=colour, lw=0.8, ls=(0, (2, 4)), zorder=0)
+            across = axes.get_yaxis_transform()
+            name = axes.text(
+                0.006, floor, "floor", transform=across, color=colour, va="bottom", fontsize=9, clip_on=True
+            )
+            name.set_in_layout(False)  # it may lie below what is shown
+
+
 def _name_ends(axes: Any, marks: Sequence[Mark], middle: float) -> None:
-    """Name the reference and the best, each towards the side where there is room."""
+    """Name the reference below its bubble and the best above, towards the side where there is room.
+
+    The two never lie on each other: what is chosen over the reference is not far below it.
+    """
     for mark in marks:
         if mark.record.verdict in {"reference", "best"}:
-            left = mark.ms > middle
-            axes.annotate(
+            left, above = mark.ms > middle, mark.record.verdict == "best"
+            away = (_area(mark, marks) / math.pi) ** 0.5 + 5
+            name = axes.annotate(
                 f"{mark.record.verdict}: {mark.record.variant}",
                 (mark.ms, mark.quality),
-                xytext=(-12 if left else 12, 9),
+                xytext=(6 if left else -6, away if above else -away),
                 textcoords="offset points",
                 ha="right" if left else "left",
+                va="bottom" if above else "top",
                 fontweight="bold",
                 bbox={"boxstyle": "square,pad=0.1", "facecolor": "#ffffffc0", "edgecolor": "none"},
             )
+            name.set_in_layout(False)  # a long name must not squeeze the chart
 
 
 def _describe_results(axes: Any, marks: Sequence[Mark], metric: str, max_drop: float) -> None:
@@ -145,6 +175,12 @@ def _describe_results(axes: Any, marks: Sequence[Mark], metric: str, max_drop: f
         handle.set_sizes([40])
 
 
+def _draw_reference(axes: Any, records: Sequence[CandidateRecord]) -> None:
+    for record in records:
+        if record.verdict == "reference" and record.quality:
+            axes.axhline(100 * record.quality.value, color=LINES[-1], lw=0.9, ls=(0, (3, 4)), label="reference")
+
+
 def _draw_sweep(axes: Any, sweep: Sweep, metric: str) -> None:
     for line, colour in zip(sweep.lines, cycle(LINES), strict=False):
         epochs = [epoch for epoch, _ in line.points]
@@ -154,6 +190,7 @@ def _draw_sweep(axes: Any, sweep: Sweep, metric: str) -> None:
             axes.fill_between(epochs, lows, highs, color=colour, alpha=0.15)
     axes.set_title(sweep.title, fontsize=11)
     axes.set_xlabel("epochs")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_ylabel(f"{metric} on val, %{f'; mean and range of {sweep.seeds} seeds' if sweep.seeds > 1 else ''}")
     axes.grid(color="#e3e7eb", lw=0.6)
     axes.spines[["top", "right"]].set_visible(False)

@@ -9,7 +9,9 @@ from tinysight.measure.records import Speedup
 from tinysight.report.text import bytes_text, signed, speedup_text
 from tinysight.runs.records import CandidateRecord
 
-__all__ = ["Axis", "HeadlineRow", "headline", "three_axes"]
+__all__ = ["NOTHING_BETTER", "Axis", "HeadlineRow", "headline", "three_axes"]
+
+NOTHING_BETTER = "No candidate is better than the reference and holds the floor: the bundle is the reference itself."
 
 
 class HeadlineRow(NamedTuple):
@@ -113,6 +115,8 @@ def _faster(speedup: Speedup) -> str:
 
 
 def _gained(points: float) -> str:
+    if abs(points) < 0.005:
+        return "unchanged"
     return f"{abs(points):.2f} points {'lost' if points < 0 else 'gained'}"
 
 

@@ -11,7 +11,7 @@ from tinysight.report.scale import Scale
 __all__ = ["COLOURS", "Level", "Line", "line_chart"]
 
 WIDTH, HEIGHT = 440, 250
-LEFT, RIGHT, TOP, BOTTOM = 48, 430, 32, 206
+LEFT, RIGHT, TOP, BOTTOM = 56, 430, 32, 206
 COLOURS = 6
 """How many colours ``style.css`` has for series; further ones begin anew."""
 MOST_DOTS = 12

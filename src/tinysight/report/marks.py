@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tinysight.report.text import bytes_text
 from tinysight.runs.records import CandidateRecord
 
-__all__ = ["Mark", "counted", "lowest_shown", "marks_of", "pareto_front"]
+__all__ = ["Mark", "lowest_shown", "marks_of", "pareto_front"]
 
 KEPT = {"reference", "best", "acceptable", "undecided"}
 
@@ -31,11 +31,6 @@ class Mark(NamedTuple):
         """Say what this is, in one line."""
         numbers = f"{metric} {self.quality:.2f} % · {self.ms:.3g} ms · {bytes_text(self.size)}"
         return f"{self.record.stage}: {self.record.variant} · {numbers} · {self.record.verdict}"
-
-
-def counted(count: object, thing: str) -> str:
-    """Return ``count`` with the name of what is counted."""
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def marks_of(records: Sequence[CandidateRecord]) -> list[Mark]:

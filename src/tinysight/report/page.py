@@ -16,9 +16,9 @@ from tinysight.measure.quality import PerImage
 from tinysight.report import text
 from tinysight.report.chart import pareto_chart
 from tinysight.report.classes import class_rows, confusion_of
-from tinysight.report.curves import epoch_sweeps, sweep_panels, training_curves
+from tinysight.report.curves import sweep_panels, training_curves
 from tinysight.report.figures import write_confusion, write_results, write_sweeps
-from tinysight.report.headline import headline, three_axes
+from tinysight.report.headline import NOTHING_BETTER, headline, three_axes
 from tinysight.report.html import environment
 from tinysight.report.lineage import chain_to, purchases
 from tinysight.report.pictures import choose_photos, galleries, write_samples
@@ -56,7 +56,7 @@ def write_report(
     chain = chain_to(best, by_id)
     plan = stored_plan(run)
     write_results(run, records, task.metric, goal.max_drop)
-    write_sweeps(run, epoch_sweeps(records), task.metric)
+    write_sweeps(run, records, task.metric)
     page = environment().get_template("page.html").render(
         run=run.name,
         task=task,
@@ -69,6 +69,7 @@ def write_report(
         summary=summary,
         axes=three_axes(reference, best),
         headline=headline(reference, best, summary),
+        nothing_better=NOTHING_BETTER,
         chart=Markup(pareto_chart(records, task.metric, goal.max_drop)),
         units=_units(records),
         chain=chain,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 from rich.console import Console
 from rich.table import Table
 
-from tinysight.report.headline import HeadlineRow
-from tinysight.report.text import COLUMNS, row, titles
+from tinysight.report.headline import NOTHING_BETTER, HeadlineRow
+from tinysight.report.text import COLUMNS, counted, row, titles
 from tinysight.runs.records import CandidateRecord
 
 __all__ = ["plain_console", "print_checks", "print_headline", "print_table"]
@@ -27,27 +28,58 @@ STYLES = {
 
 
 NEED_REASONS = {"undecided", "unacceptable", "failed", "skipped", "not_run"}
-WIDE_ONLY = {"end to end", "MACs", "params"}
-"""Columns that give way in a narrow terminal; the page and the CSV have them all."""
+GIVE_WAY = ("end to end", "params", "MACs", "× eager", "stage")
+"""Columns that make room in a narrow terminal, the first one first; the page and the CSV have them all."""
+
+SEPARATION = 2
+
+VARIANT_WIDTH = 24
+"""What the variants' names are left at least, before another column gives way; longer ones take several lines."""
 
 
 def print_table(records: Sequence[CandidateRecord], metric: str, stream: IO[str] | None = None) -> None:
-    """Print one line a candidate, then the reason of every verdict that needs one."""
+    """Print one row a candidate, then the reason of every verdict that needs one."""
     console = plain_console(stream)
-    shown = [name for name in COLUMNS if console.width >= 120 or name not in WIDE_ONLY]
     title = dict(zip(COLUMNS, titles(metric), strict=True))
+    rows = [dict(zip(COLUMNS, row(record), strict=True)) for record in records]
+    widths = {name: max(len(cells[name]) for cells in [title, *rows]) for name in COLUMNS}
+    shown = _shown(widths, console.width)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in shown:
         left = name in {"stage", "variant", "verdict"}
-        table.add_column(title[name], justify="left" if left else "right", no_wrap=True)
-    for record in records:
-        cells = dict(zip(COLUMNS, row(record), strict=True))
+        # Only names may break over lines: half a number is a wrong number.
+        table.add_column(title[name], justify="left" if left else "right", no_wrap=name != "variant", overflow="fold")
+    for record, cells in zip(records, rows, strict=True):
         table.add_row(*(cells[name] for name in shown), style=STYLES[record.verdict])
     console.print(table)
+    names = _names(records)
     for record in records:
         if record.why and record.verdict in NEED_REASONS:
-            line = f"{record.stage}, {record.variant}: {record.verdict}: {record.why}"
+            line = f"{record.stage}, {names[record.id]}: {record.verdict}: {record.why}"
             console.print(line, style="dim", highlight=False, markup=False, soft_wrap=True)
+
+
+def _shown(widths: Mapping[str, int], room: int) -> list[str]:
+    """Return the columns that fit beside the variants' names."""
+    shown = list(COLUMNS)
+    for name in GIVE_WAY:
+        others = sum(widths[column] + SEPARATION for column in shown if column != "variant")
+        if room - others >= min(widths["variant"], VARIANT_WIDTH):
+            break
+        shown.remove(name)
+    return shown
+
+
+def _names(records: Sequence[CandidateRecord]) -> dict[str, str]:
+    """Return what to call each candidate: its variant, and where two of a stage share one, what it was made from."""
+    variants = {record.id: record.variant for record in records}
+    times = Counter((record.stage, record.variant) for record in records)
+    return {
+        record.id: f"{record.variant} from {variants[record.parent]}"
+        if times[record.stage, record.variant] > 1 and record.parent in variants
+        else record.variant
+        for record in records
+    }
 
 
 def print_headline(rows: Sequence[HeadlineRow], stream: IO[str] | None = None) -> None:
@@ -64,11 +96,10 @@ def print_checks(summary: Mapping[str, Any], stream: IO[str] | None = None) -> N
     """Print the verdict on test images, and what a reader must know before trusting the table."""
     test, console = summary["test"], plain_console(stream)
     if summary["best"] == summary["reference"]:
-        nothing = "No candidate is better than the reference and holds the floor: the bundle is the reference itself."
-        console.print(f"\n{nothing}", style="yellow")
+        console.print(f"\n{NOTHING_BETTER}", style="yellow")
     for limit in summary["broken_limits"]:
         console.print(f"Beyond the goal's limits: {limit}", style="yellow", highlight=False)
-    console.print(f"\non {test['images']} test images: {test['verdict']} ({test['why']})", highlight=False)
+    console.print(f"\non {counted(test['images'], 'test image')}: {test['verdict']} ({test['why']})", highlight=False)
     for caution in summary["cautions"]:
         console.print(f"Careful: {caution}", style="yellow", highlight=False)
 

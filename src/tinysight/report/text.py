@@ -16,6 +16,7 @@ __all__ = [
     "change_text",
     "common_unit",
     "count_text",
+    "counted",
     "duration_text",
     "latency_text",
     "points_text",
@@ -78,6 +79,11 @@ def bytes_text(value: float | None) -> str:
 def count_text(value: float | None) -> str:
     """Counts with k, M, G."""
     return _scaled(value, ("", "k", "M", "G", "T"))
+
+
+def counted(count: object, thing: str) -> str:
+    """Return ``count`` with the name of what is counted."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def common_unit(values: Iterable[float | None]) -> Unit:

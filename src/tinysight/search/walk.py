@@ -12,6 +12,7 @@ from tinysight.reduction.step import Reduction
 from tinysight.reduction.table import METHODS
 from tinysight.runs.records import CandidateRecord
 from tinysight.search.goal import Goal
+from tinysight.search.twins import settled
 
 __all__ = ["SHORTLIST", "Attempt", "Stage", "is_untrained", "walk"]
 
@@ -57,16 +58,17 @@ def walk(
     taught = False
     for number, stage in enumerate(stages):
         ahead = stages[number:]
-        students = [record for record in _shortlist(records, goal, ahead) if record.id not in tried][: stage.shortlist]
-        promising = [student for student in students if not _hopeless(student, records, goal)]
+        known = settled(records)
+        students = [record for record in _shortlist(known, goal, ahead) if record.id not in tried][: stage.shortlist]
+        promising = [student for student in students if not _hopeless(student, known, goal)]
         # What is trained already wins nothing by the first training that is long enough for random weights.
         alone = stage.trains and promising and not taught
-        parents = students if alone else [*starts(records, goal, ahead), *students]
+        parents = students if alone else [*starts(known, goal, ahead), *students]
         for parent in parents:
             for variant in stage.variants:
                 late = deadline is not None and clock() > deadline
                 reason = f"the {goal.minutes:g} minutes of the goal were over" if late else None
-                hopeless = _hopeless(parent, records, goal) if variant.trains else None
+                hopeless = _hopeless(parent, settled(records), goal) if variant.trains else None
                 records.append(attempt(parent, stage, variant, reason or hopeless))
         if stage.trains:
             tried |= {student.id for student in students}

@@ -111,7 +111,7 @@ def test_more_unlabeled_photos_are_another_trunk(tiny_network, make_context, kep
 
 def test_photos_the_result_is_judged_by_are_left_out(tiny_network, make_context, kept, photos):
     method = ONE_EPOCH.model_copy(update={"unlabeled": photos})
-    context = make_context(tiny_network, train=kept, held_out={file_digest(photos / "1.png")})
+    context = make_context(tiny_network, train=kept, held_out=lambda: {file_digest(photos / "1.png")})
     assert method.reduce(tiny_network, context).steps[-1].record["unlabeled_images"] == 2
 
 

@@ -58,7 +58,7 @@ class Distil(Learning):
         """Return the unlabeled photos: none that the result will be judged by."""
         if not self.unlabeled:
             return []
-        return unlabeled_samples(self.unlabeled, context.task.blank_target, context.held_out)
+        return unlabeled_samples(self.unlabeled, context.task.blank_target, context.held_out())
 
     def _batches(self, samples: Sequence[Sample], network: Network, context: Context) -> Source:
         from tinysight.training.batches import Batches

@@ -1,0 +1,79 @@
+"""Plain Python for a bundle's card: what ``predict`` does, with onnxruntime and OpenCV alone."""
+
+from __future__ import annotations
+
+from tinysight.data import InputPolicy
+
+__all__ = ["snippet"]
+
+IMPORTS = """\
+import cv2
+import numpy as np
+import onnxruntime"""
+
+READ = {
+    "tinysight": """\
+from PIL import Image
+
+photo = np.asarray(Image.open("photo.jpg").convert("RGB"))  # pixels as stored: no EXIF rotation""",
+    "caller": """\
+
+photo = np.load("photo.npy").transpose(1, 2, 0).astype(np.float32)  # normalised by your own code, channels first""",
+}
+
+FIT = {
+    "resize": """\
+fitted = cv2.resize(photo, ({width}, {height}), interpolation=shrink).reshape({height}, {width}, -1)""",
+    "pad": """\
+scale = min({height} / rows, {width} / columns)
+filled = min({height}, round(rows * scale)), min({width}, round(columns * scale))
+fitted = np.full(({height}, {width}, {channels}), {padding}, photo.dtype)
+scaled = cv2.resize(photo, filled[::-1], interpolation=shrink)
+fitted[: filled[0], : filled[1]] = scaled.reshape(*filled, -1)""",
+}
+
+NORMALISE = {
+    "tinysight": """\
+image = ((fitted / 255 - {mean}) / {std}).astype(np.float32)""",
+    "caller": """\
+image = fitted""",
+}
+
+RUN = """\
+session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
+scores = session.run(None, {{session.get_inputs()[0].name: image.transpose(2, 0, 1)[None]}})[0][0]"""
+
+CROP = """\
+scores = scores[:, : round(filled[0] * scores.shape[1] / {height}), : round(filled[1] * scores.shape[2] / {width})]"""
+
+RESTORE = """\
+scores = np.stack([cv2.resize(plane, (columns, rows), interpolation=cv2.INTER_LINEAR) for plane in scores])
+classes = scores.argmax(0)"""
+
+
+def snippet(policy: InputPolicy) -> str:
+    """Return a program that turns ``photo.jpg`` (or ``photo.npy``) into the class number of every pixel.
+
+    It does what ``InputPolicy`` does, for this one policy; a test holds the two together.
+    """
+    own = policy.normalised_by == "caller"
+    values = {
+        "height": policy.height,
+        "width": policy.width,
+        "channels": len(policy.mean),
+        "padding": 0 if own else tuple(round(255 * mean) for mean in policy.mean),
+        "mean": policy.mean,
+        "std": policy.std,
+    }
+    lines = [
+        IMPORTS,
+        READ[policy.normalised_by],
+        "rows, columns = photo.shape[:2]",
+        "shrink = cv2.INTER_AREA if rows > {height} or columns > {width} else cv2.INTER_LINEAR",
+        FIT[policy.mode],
+        NORMALISE[policy.normalised_by],
+        RUN,
+        *([CROP] if policy.mode == "pad" else []),
+        RESTORE,
+    ]
+    return "\n".join(lines).format(**values)

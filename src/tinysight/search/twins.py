@@ -1,0 +1,54 @@
+"""Twins: candidates that the engine runs as one and the same network, because only their weights differ."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from tinysight.config import digest_of
+from tinysight.runs.records import CandidateRecord
+
+__all__ = ["settled"]
+
+Network = tuple[str, tuple[str, ...]]
+
+
+def settled(
+    records: Sequence[CandidateRecord], family: Sequence[CandidateRecord] | None = None
+) -> list[CandidateRecord]:
+    """Return the records as decisions should see them: twins all take the median of their times.
+
+    A training changes no time, but two measurements of one network differ by a few percent, and by more on a busy
+    machine: without this the luckier one would decide between an untaught network and its taught twin. ``family``
+    holds the ancestors of ``records``, where they are not among them.
+    """
+    by_id = {record.id: record for record in [*(family or ()), *records]}
+    twins: dict[Network, list[CandidateRecord]] = defaultdict(list)
+    for record in records:
+        twins[_network(record, by_id)].append(record)
+    return [_at(record, twins[_network(record, by_id)]) for record in records]
+
+
+def _network(record: CandidateRecord, by_id: Mapping[str, CandidateRecord]) -> Network:
+    """Return what the engine runs: the ancestor whose graph it still is, and the precisions that came after."""
+    precisions: list[str] = []
+    while (
+        record.parent
+        and record.parent in by_id
+        and record.steps
+        and record.steps[-1]["kind"] in {"weights", "precision"}
+    ):
+        if record.steps[-1]["kind"] == "precision":
+            precisions.append(digest_of([record.steps[-1], record.config]))
+        record = by_id[record.parent]
+    return record.id, tuple(precisions)
+
+
+def _at(record: CandidateRecord, twins: Sequence[CandidateRecord]) -> CandidateRecord:
+    """Return the record with its twins' median time; a twin of the reference takes the same time by definition."""
+    if record.speedup is None:
+        return record
+    known = [twin.speedup.ratio for twin in twins if twin.speedup]
+    ratio = 1.0 if any(twin.verdict == "reference" for twin in twins) else median(known)
+    return record.with_(speedup=record.speedup.model_copy(update={"ratio": ratio}))

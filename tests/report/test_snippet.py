@@ -1,0 +1,39 @@
+"""The program on a bundle's card does what ``predict`` does, for every way to prepare a photo."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tinysight.data import InputPolicy
+from tinysight.engines import ENGINES
+from tinysight.engines.bundle import Bundle
+from tinysight.measure.quality import predict_one
+from tinysight.report.snippet import snippet
+
+
+@pytest.mark.parametrize("normalised_by", ["tinysight", "caller"])
+@pytest.mark.parametrize("mode", ["resize", "pad"])
+@pytest.mark.parametrize("size", [(100, 61), (20, 30), (32, 48)])
+def test_the_program_predicts_what_tinysight_predicts(
+    tiny_artifact, tiny_task, tmp_path, monkeypatch, normalised_by, mode, size
+):
+    policy = Bundle.open(tiny_artifact).input.model_copy(update={"mode": mode, "normalised_by": normalised_by})
+    photo = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    image = photo if normalised_by == "tinysight" else (photo / 128 - 1).astype(np.float32).transpose(2, 0, 1)
+    (tmp_path / "model.onnx").write_bytes((tiny_artifact / "model.onnx").read_bytes())
+    Image.fromarray(photo).save(tmp_path / "photo.jpg", format="PNG")
+    np.save(tmp_path / "photo.npy", image)
+    network = ENGINES["onnxruntime"].compile(tiny_artifact, threads=1, execute="f32")
+    monkeypatch.chdir(tmp_path)
+    made: dict[str, np.ndarray] = {}
+    exec(snippet(policy), made)
+    expected = predict_one(network, policy, tiny_task, image)
+    # Sums in another order may decide a pixel whose two best scores are equal but for rounding.
+    assert (made["classes"] == expected).mean() > 0.999
+
+
+def test_it_names_the_values_of_the_bundle():
+    text = snippet(InputPolicy(height=64, width=96, mode="pad", mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2)))
+    assert "(0.5, 0.5, 0.5)" in text and "(128, 128, 128)" in text and "(64, 96, 3)" in text
