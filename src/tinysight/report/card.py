@@ -39,7 +39,7 @@ def _what(bundle: Bundle, record: CandidateRecord) -> list[str]:
         "or, in your own program:",
         "",
         "```python",
-        snippet(size),
+        snippet(size, bundle.make_task()),
         "```",
     ]
 

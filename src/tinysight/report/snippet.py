@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tinysight.data import InputPolicy
+from tinysight.tasks import Task
 
 __all__ = ["snippet"]
 
@@ -43,18 +44,11 @@ RUN = """\
 session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
 scores = session.run(None, {{session.get_inputs()[0].name: image.transpose(2, 0, 1)[None]}})[0][0]"""
 
-CROP = """\
-scores = scores[:, : round(filled[0] * scores.shape[1] / {height}), : round(filled[1] * scores.shape[2] / {width})]"""
 
-RESTORE = """\
-scores = np.stack([cv2.resize(plane, (columns, rows), interpolation=cv2.INTER_LINEAR) for plane in scores])
-classes = scores.argmax(0)"""
+def snippet(policy: InputPolicy, task: Task) -> str:
+    """Return a program that turns ``photo.jpg`` (or ``photo.npy``) into the task's prediction.
 
-
-def snippet(policy: InputPolicy) -> str:
-    """Return a program that turns ``photo.jpg`` (or ``photo.npy``) into the class number of every pixel.
-
-    It does what ``InputPolicy`` does, for this one policy; a test holds the two together.
+    It does what ``InputPolicy`` and the task do, for this one policy; a test holds them together.
     """
     own = policy.normalised_by == "caller"
     values = {
@@ -73,7 +67,5 @@ def snippet(policy: InputPolicy) -> str:
         FIT[policy.mode],
         NORMALISE[policy.normalised_by],
         RUN,
-        *([CROP] if policy.mode == "pad" else []),
-        RESTORE,
     ]
-    return "\n".join(lines).format(**values)
+    return "\n".join([*(line.format(**values) for line in lines), task.program(policy)])

@@ -43,6 +43,14 @@ class Task(ABC):
         """Turn one image's raw scores (without batch axis) into a prediction for a picture of (height, width)."""
 
     @abstractmethod
+    def program(self, policy: InputPolicy) -> str:
+        """Return plain Python that does what ``predict`` does, for programs without tinysight.
+
+        It may use ``np``, ``cv2``, the ``scores`` of one image, and the photo's ``rows`` and ``columns``; padded photos
+        fill ``filled`` (rows, columns) of the input. It sets ``prediction``.
+        """
+
+    @abstractmethod
     def statistic(self, prediction: NDArray[Any], target: NDArray[Any]) -> NDArray[Any]:
         """Compare one prediction with its target: what is kept of an image, of one shape for all images."""
 

@@ -48,6 +48,10 @@ class Classification(Task):
         exponentials = np.exp(scores - scores.max())
         return np.asarray(exponentials / exponentials.sum(), np.float32)
 
+    def program(self, policy: InputPolicy) -> str:
+        """Return plain Python for the probability of every class."""
+        return "exponentials = np.exp(scores - scores.max())\nprediction = exponentials / exponentials.sum()"
+
     def statistic(self, prediction: NDArray[Any], target: NDArray[Any]) -> NDArray[np.float32]:
         """Return the truth, -1 where it does not count, and the prediction: (1 + classes,)."""
         truth = -1 if int(target) == self.ignore_index else int(target)

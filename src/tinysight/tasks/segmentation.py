@@ -42,6 +42,16 @@ class Segmentation(Task):
             return np.asarray(policy.restore(scores[1:] - scores[:1], size)[0] > 0, np.uint8)
         return np.asarray(np.argmax(policy.restore(scores, size), axis=0), np.uint8)
 
+    def program(self, policy: InputPolicy) -> str:
+        """Return plain Python for the class of every pixel, at the photo's own size."""
+        resized = "cv2.resize(plane, (columns, rows), interpolation=cv2.INTER_LINEAR)"
+        lines = [f"scores = np.stack([{resized} for plane in scores])", "prediction = scores.argmax(0)"]
+        if policy.mode == "pad":
+            height = f"round(filled[0] * scores.shape[1] / {policy.height})"
+            width = f"round(filled[1] * scores.shape[2] / {policy.width})"
+            lines.insert(0, f"scores = scores[:, : {height}, : {width}]")
+        return "\n".join(lines)
+
     def statistic(self, prediction: NDArray[Any], target: NDArray[Any]) -> NDArray[np.int64]:
         """Return the confusion matrix (classes, classes): rows are the truth, columns the prediction."""
         count = len(self.classes)
