@@ -119,3 +119,8 @@ def test_a_merged_key_may_be_overridden():
 def test_whatever_is_wrong_with_yaml_is_one_line(text):
     with pytest.raises(ValueError, match=r"\A.+\Z"):
         parse_yaml(text)
+
+
+def test_half_a_character_is_refused():
+    with pytest.raises(ValueError, match="half a character"):
+        parse_yaml('name: "\\ud800"')

@@ -387,3 +387,42 @@ def test_a_folder_that_a_method_names_is_looked_for_before_anything_is_trained(t
     stages = [{"distil": {"unlabeled": str(nowhere)}}]
     _refused(f"stages.0: distil: the folder {nowhere} does not exist", tmp_path, stages=stages)
     assert not (tmp_path / "run" / "candidates").exists()
+
+
+class Failing(list[Any]):
+    def __getitem__(self, index: Any) -> Any:
+        raise KeyError("boom")
+
+
+class Endless(list[Any]):
+    def __len__(self) -> int:
+        raise TypeError("no end")
+
+
+class Single(nn.Module):
+    def __deepcopy__(self, memo: Any) -> Any:
+        raise RuntimeError("there is only one of me")
+
+
+def test_what_a_data_set_raises_is_said(tmp_path: Path):
+    _refused(r"item 0 of the data set cannot be read \(KeyError: 'boom'\)", tmp_path, data={
+        "train": pictures(), "val": Failing(pictures(2))
+    })  # fmt: skip
+    _refused(r"data\['val'\] has no length \(no end\)", tmp_path, data={"train": pictures(), "val": Endless()})
+
+
+def test_an_image_without_pixels_is_refused():
+    with pytest.raises(UserError, match="without a single pixel"):
+        to_image(np.zeros((0, 5, 3), np.uint8))
+
+
+def test_a_model_that_cannot_be_copied_is_refused(tmp_path: Path):
+    _refused("the model cannot be copied .*only one of me", tmp_path, Single())
+
+
+def test_one_plane_of_scores_is_refused(tmp_path: Path):
+    _refused("at least 2 classes are needed", tmp_path, nn.Conv2d(3, 1, 1), output=None)
+
+
+def test_a_folder_with_a_null_character_is_refused(tmp_path: Path):
+    _refused("null", tmp_path, out="a\0b")

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from tinysight import __version__
-from tinysight.errors import UserError
+from tinysight.errors import UserError, printable
 
 __all__ = ["app", "main"]
 
@@ -264,7 +264,7 @@ def _system_message(error: OSError) -> str:
 
 
 def _stop(message: str) -> NoReturn:
-    print(f"tinysight: {message}", file=sys.stderr)
+    print(f"tinysight: {printable(message)}", file=sys.stderr)
     sys.stdout.flush()
     sys.exit(2)
 

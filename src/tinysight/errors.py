@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["UserError", "nearest", "one_line", "unknown_name"]
+__all__ = ["UserError", "nearest", "one_line", "printable", "unknown_name"]
 
 
 class UserError(Exception):
@@ -18,6 +18,11 @@ class UserError(Exception):
 def one_line(error: BaseException | str, longest: int = 200) -> str:
     """Return what a library's error says, on one line and no longer than a reader will bear."""
     return " ".join(str(error).split())[:longest]
+
+
+def printable(text: str) -> str:
+    """Return text with control characters spelled out: what a file says must not drive the terminal."""
+    return "".join(c if c.isprintable() or c in "\n\u00a0" else repr(c)[1:-1] for c in text)
 
 
 def nearest(name: str, valid: Iterable[str]) -> str | None:

@@ -110,6 +110,12 @@ def parse_yaml(text: str) -> Any:
 
 
 class _UniqueKeys(yaml.SafeLoader):
+    def construct_scalar(self, node: Any) -> Any:
+        value = super().construct_scalar(node)
+        if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+            raise yaml.MarkedYAMLError(None, None, "half a character, which no file name or text has", node.start_mark)
+        return value
+
     # While composing: later, '<<' has been replaced by the keys it stands for, and those may be overridden.
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node: yaml.MappingNode = super().compose_mapping_node(anchor)

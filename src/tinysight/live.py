@@ -197,7 +197,7 @@ def _prepare(order: _Order, data: Mapping[str, Any]) -> _Prepared:
     given, arranged = _samples(data)
     policy = order.input or _policy_of(arranged.splits["val"][0])
     spec = ModelSpec(builder=LIVE, args={"class": type(order.model).__qualname__}, output=order.output)
-    network = Network(copy.deepcopy(order.model).cpu().eval(), spec, policy)
+    network = Network(_copied(order.model), spec, policy)
     task = TASKS[order.task](_class_names(network, order.classes), order.ignore_index)
     if order.train:
         refuse_one_class(arranged.split("train"), task)
@@ -251,6 +251,17 @@ def _job(order: _Order, prepared: _Prepared, folder: RunFolder, progress: Progre
         device=order.device,
         caution=set_aside(prepared.given, prepared.arranged, trained_elsewhere=settings is None),
     )
+
+
+def _copied(model: nn.Module) -> nn.Module:
+    """Return a copy on the processor, to be reduced: the model itself stays as it is."""
+    try:
+        return copy.deepcopy(model).cpu().eval()
+    except Exception as error:  # whatever a module's own __deepcopy__ raises
+        raise UserError(
+            f"the model cannot be copied ({one_line(error)}): a reduction works on a copy; give it a __deepcopy__ that "
+            "works"
+        ) from error
 
 
 def _samples(data: Mapping[str, Any]) -> tuple[Dataset, Dataset]:
@@ -311,6 +322,8 @@ def _class_names(network: Network, classes: Sequence[str] | None) -> tuple[str, 
             f"the network does not take images of {size}: {reason}: give its own size and channels with input=…"
         ) from error
     count = shape[1] if len(shape) > 1 else 1
+    if count < 2 and not classes:
+        raise UserError(f"the network's output has the shape {tuple(shape)}: at least 2 classes are needed")
     return tuple(classes) if classes else tuple(f"class {number}" for number in range(count))
 
 

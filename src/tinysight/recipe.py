@@ -305,7 +305,8 @@ def _is_in(table: Mapping[str, Any], name: Any) -> bool:
 
 def _brief(value: Any) -> str:
     """Show what stands where a name should: a name as it is, anything else as a value."""
-    return value if isinstance(value, str) and len(value) <= LONGEST_NAME else _shown(value)
+    plain = isinstance(value, str) and len(value) <= LONGEST_NAME and value.isprintable()
+    return value if plain else _shown(value)
 
 
 def _shown(value: Any) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -127,3 +128,10 @@ def test_of_other_than_three_channels_the_first_is_seen_in_grey():
 
 def test_an_image_of_one_value_is_black():
     assert visible(np.full((3, 4, 4), 0.5, np.float32)).max() == 0
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    write_png(tmp_path / "a.png", PICTURE)
+    (tmp_path / "a.png").rename(tmp_path / os.fsdecode(b"\xff.png"))
+    with pytest.raises(UserError, match=r"udcff\.png.*not UTF-8: rename it"):
+        find_images(tmp_path)

@@ -43,6 +43,9 @@ def find_images(folder: Path) -> list[Path]:
     # macOS leaves "._photo.jpg" beside "photo.jpg" on foreign disks: not an image, whatever its suffix says.
     visible = (path for path in folder.iterdir() if not path.name.startswith("."))
     found = sorted(path for path in visible if path.suffix.lower() in IMAGE_SUFFIXES)
+    for path in found:
+        if any("\ud800" <= character <= "\udfff" for character in path.name):
+            raise UserError(f"{folder} holds the file {path.name!r}, whose name is not UTF-8: rename it")
     if not found:
         raise UserError(f"{folder} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}): check the path")
     return found

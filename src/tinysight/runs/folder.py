@@ -53,6 +53,8 @@ class RunFolder:
             strangers = [entry.name for entry in self.path.iterdir() if entry.name != "lock"]
         except (FileExistsError, NotADirectoryError):
             raise UserError(f"--out {self.path} is a file: give a folder") from None
+        except ValueError as error:  # a null character
+            raise UserError(f"--out {self.path}: {error}: give another name") from None
         if strangers and not (self.path / PLAN).is_file():
             raise UserError(
                 f"--out {self.path} holds files that are not a tinysight run ('{sorted(strangers)[0]}'): "
