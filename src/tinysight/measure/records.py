@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from tinysight.config import Config
 
 __all__ = ["Bytes", "Latency", "PrecisionRead", "Prospect", "Quality", "Speedup"]
@@ -44,9 +46,9 @@ class Speedup(Config):
     """How many times faster than ``vs``: median over interleaved rounds, with their 5th and 95th percentile."""
 
     vs: str
-    ratio: float
-    low: float
-    high: float
+    ratio: float = Field(gt=0)
+    low: float = Field(gt=0)
+    high: float = Field(gt=0)
 
 
 class PrecisionRead(Config):
