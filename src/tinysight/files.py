@@ -28,6 +28,9 @@ __all__ = [
 
 FULL_BELOW_BYTES = 1 << 20
 
+DRAFT = ".tinysight-draft."
+"""How drafts begin: like nobody's own files, because they are removed."""
+
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a neighbour of ``path``, flush it to disk, and move it into place.
@@ -49,13 +52,13 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 def draft_of(path: Path) -> Path:
     """Return the hidden neighbour that becomes ``path`` once it is whole."""
     # The suffix stays last: some writers choose their format by it.
-    return path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    return path.with_name(f"{DRAFT}{path.stem}.{os.getpid()}{path.suffix}")
 
 
 def sweep_drafts(folder: Path) -> None:
     """Remove what killed processes left half-written anywhere under ``folder``."""
-    for path in list(folder.rglob(".*")):
-        if re.fullmatch(r"\..+\.\d+(\.\w+)?", path.name):
+    for path in list(folder.rglob(f"{DRAFT}*")):
+        if re.fullmatch(r".+\.\d+(\.\w+)?", path.name):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 

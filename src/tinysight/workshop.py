@@ -175,8 +175,9 @@ class Workshop:
         if reason := variant.refuse_after([step["kind"] for step in parent.steps]):
             raise NotApplicable(reason)
         source = self.network(parent.id)
-        torch.manual_seed(self._job.seed)
         context = self._context(parent, record)
+        # After all that is loaded on first use, which draws random numbers: a run that goes on makes the same networks.
+        torch.manual_seed(self._job.seed)
         network = variant.reduce(source, context)
         float_export = self._folder.artifact(parent.id) / MODEL_ONNX if variant.changes == "precision" else None
         artifact = self._folder.artifact(record.id)

@@ -36,12 +36,12 @@ class RunFolder:
         self.path = path.absolute()
         self._make()
         self._lock = self._take_lock()
-        sweep_drafts(self.path)
         self._table: dict[str, CandidateRecord] = {}
         self.continued = (self.path / PLAN).is_file()
         try:
             if self.continued:
                 self._compare(plan, update)
+                sweep_drafts(self.path)  # not before: the folder may turn out to be somebody else's
             write_json(self.path / PLAN, dict(plan))
         except BaseException:
             self.close()
@@ -148,7 +148,8 @@ def read_candidates(run: Path) -> list[CandidateRecord]:
     if not path.is_file():
         raise UserError(f"{run} holds no {CANDIDATES}: give the folder of a run that has measured something")
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines: a name may hold one of Unicode's other line ends.
+        lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line]
         records = [CandidateRecord.from_line(json.loads(line)) for line in lines]
     except (ValueError, TypeError, RecursionError) as error:
         reason = one_line(error)
@@ -184,7 +185,7 @@ def next_free(folder: Path, name: str) -> Path:
 def _recomputed(changed: Iterable[str]) -> str:
     """Say what a changed plan would compute again."""
     keys = {line.split(":")[0].split(".")[0] for line in changed}
-    if keys & {"model", "train", "data", "input", "seed", "task", "device"}:
+    if keys & {"model", "train", "data", "test_fraction", "input", "seed", "task", "device"}:
         return "Everything would be computed again, the reference included"
     if "engine" in keys:
         return "The reference's training would be kept, every measurement made again"
