@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["UserError", "nearest", "one_line", "printable", "unknown_name"]
+__all__ = ["UserError", "has_half_characters", "nearest", "one_line", "printable", "unknown_name"]
 
 
 class UserError(Exception):
@@ -18,6 +18,11 @@ class UserError(Exception):
 def one_line(error: BaseException | str, longest: int = 200) -> str:
     """Return what a library's error says, on one line and no longer than a reader will bear."""
     return " ".join(str(error).split())[:longest]
+
+
+def has_half_characters(text: str) -> bool:
+    """Tell text that no file can hold: a name that is not UTF-8, or half of a character that YAML spells out."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def printable(text: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from tinysight.errors import UserError, one_line
+from tinysight.errors import UserError, has_half_characters, one_line
 
 __all__ = [
     "draft_of",
@@ -115,8 +115,8 @@ def parse_yaml(text: str) -> Any:
 class _UniqueKeys(yaml.SafeLoader):
     def construct_scalar(self, node: Any) -> Any:
         value = super().construct_scalar(node)
-        if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
-            raise yaml.MarkedYAMLError(None, None, "half a character, which no file name or text has", node.start_mark)
+        if isinstance(value, str) and has_half_characters(value):
+            raise yaml.MarkedYAMLError(None, None, "half a character: write it whole", node.start_mark)
         return value
 
     # While composing: later, '<<' has been replaced by the keys it stands for, and those may be overridden.

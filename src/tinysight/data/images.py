@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from tinysight.errors import UserError
+from tinysight.errors import UserError, has_half_characters
 from tinysight.files import write_atomically
 
 __all__ = [
@@ -44,7 +44,7 @@ def find_images(folder: Path) -> list[Path]:
     visible = (path for path in folder.iterdir() if not path.name.startswith("."))
     found = sorted(path for path in visible if path.suffix.lower() in IMAGE_SUFFIXES)
     for path in found:
-        if any("\ud800" <= character <= "\udfff" for character in path.name):
+        if has_half_characters(path.name):
             raise UserError(f"{folder} holds the file {path.name!r}, whose name is not UTF-8: rename it")
     if not found:
         raise UserError(f"{folder} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}): check the path")
