@@ -76,7 +76,8 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 
 def asks_to_be_turned(path: Path) -> bool:
     """Tell whether viewers show the image turned or mirrored, by its EXIF tag, which ``read_image`` ignores."""
-    return bool(_decode(path, lambda picture: picture.getexif().get(ExifTags.Base.Orientation, 1)) != 1)
+    # Not the PNG reader's own getexif, which decodes the whole picture to look behind its pixels.
+    return bool(_decode(path, lambda picture: Image.Image.getexif(picture).get(ExifTags.Base.Orientation, 1)) != 1)
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
