@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tinysight.config import Config
 from tinysight.measure.records import Quality
@@ -41,10 +41,8 @@ class Baseline(Config):
     eager_latency_ms: float = Field(gt=0)
 
 
-class Environment(BaseModel):
+class Environment(Config, extra="allow"):
     """Where everything was measured; more may stand here than is named."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
 
     cpu: str
     versions: dict[str, str]
