@@ -44,8 +44,8 @@ class Segmentation(Task):
         resized = "cv2.resize(plane, (columns, rows), interpolation=cv2.INTER_LINEAR)"
         lines = [f"scores = np.stack([{resized} for plane in scores])", "prediction = scores.argmax(0)"]
         if policy.mode == "pad":
-            height = f"round(filled[0] * scores.shape[1] / {policy.height})"
-            width = f"round(filled[1] * scores.shape[2] / {policy.width})"
+            height = f"max(1, round(filled[0] * scores.shape[1] / {policy.height}))"
+            width = f"max(1, round(filled[1] * scores.shape[2] / {policy.width}))"
             lines.insert(0, f"scores = scores[:, : {height}, : {width}]")
         return "\n".join(lines)
 
