@@ -17,6 +17,7 @@ import yaml
 from tinysight.errors import UserError, has_half_characters, one_line
 
 __all__ = [
+    "DRAFT",
     "draft_of",
     "parse_yaml",
     "read_json",

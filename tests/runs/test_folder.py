@@ -287,3 +287,9 @@ def test_a_name_with_another_line_end_can_be_read_again(tmp_path, make_record):
         json.dumps(make_record("a", variant="two\u2028lines").line(), ensure_ascii=False) + "\n", encoding="utf-8"
     )
     assert read_candidates(tmp_path)[0].variant == "two\u2028lines"
+
+
+def test_a_kill_before_the_plan_was_written_leaves_a_new_folder(tmp_path):
+    (tmp_path / ".tinysight-draft.plan.77.json").write_text("{")
+    RunFolder(tmp_path, {"name": "mine"}).close()
+    assert not list(tmp_path.glob(".*"))

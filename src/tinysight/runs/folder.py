@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tinysight.errors import UserError, one_line
-from tinysight.files import read_json, sweep_drafts, write_json, write_text
+from tinysight.files import DRAFT, read_json, sweep_drafts, write_json, write_text
 from tinysight.runs.records import CandidateRecord
 
 __all__ = ["CANDIDATES", "PLAN", "RESULT", "RunFolder", "differences", "next_free", "read_candidates"]
@@ -41,7 +41,7 @@ class RunFolder:
         try:
             if self.continued:
                 self._compare(plan, update)
-                sweep_drafts(self.path)  # not before: the folder may turn out to be somebody else's
+            sweep_drafts(self.path)  # not before: the folder may turn out to be somebody else's
             write_json(self.path / PLAN, dict(plan))
         except BaseException:
             self.close()
@@ -50,7 +50,9 @@ class RunFolder:
     def _make(self) -> None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            strangers = [entry.name for entry in self.path.iterdir() if entry.name != "lock"]
+            strangers = [
+                entry.name for entry in self.path.iterdir() if entry.name != "lock" and not entry.name.startswith(DRAFT)
+            ]
         except (FileExistsError, NotADirectoryError):
             raise UserError(f"--out {self.path} is a file: give a folder") from None
         except ValueError as error:  # a null character
