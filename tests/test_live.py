@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -62,10 +63,10 @@ def pictures(count: int = 4) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(image.numpy().transpose(1, 2, 0), mask.numpy()) for image, mask in Squares(count)]
 
 
-def reduced(model: nn.Module, out: Path) -> tinysight.Result:
+def reduced(model: nn.Module, out: Path, val: Any = None) -> tinysight.Result:
     return tinysight.reduce(
         model,
-        {"train": Squares(8), "val": Squares(6, 100), "test": Squares(4, 200)},
+        {"train": Squares(8), "val": val or Squares(6, 100), "test": Squares(4, 200)},
         goal=tinysight.Goal(minimize="bytes", max_drop=5.0, confidence=0.6),
         stages=["trim", {"name": "precision", "variants": ["fp16", {"int8": {"images": 4}}]}],
         output="scores",
@@ -426,3 +427,24 @@ def test_one_plane_of_scores_is_refused(tmp_path: Path):
 
 def test_a_folder_with_a_null_character_is_refused(tmp_path: Path):
     _refused("null", tmp_path, out="a\0b")
+
+
+def test_changed_data_is_not_mixed_into_the_run(result: tinysight.Result, model: nn.Module, tmp_path: Path):
+    path = shutil.copytree(result.path, tmp_path / "run")
+    with pytest.raises(UserError, match=r"data\['val'\], item val-000000 is another than the one .* was made with"):
+        reduced(model, path, val=Squares(6, 300))
+
+
+def test_data_drawn_at_random_stays_as_it_was_first_drawn(result: tinysight.Result, model: nn.Module, tmp_path: Path):
+    class Restless(Squares):
+        def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+            image, mask = super().__getitem__(index)
+            return image + torch.randint(0, 9, image.shape, dtype=torch.uint8), mask
+
+    path = shutil.copytree(result.path, tmp_path / "run")
+    assert reduced(model, path, val=Restless(6, 100)).best.id == result.best.id
+
+
+def test_one_data_set_for_training_and_decisions_is_refused(tmp_path: Path):
+    data = pictures()
+    _refused("are the same data set", tmp_path, data={"train": data, "val": data})

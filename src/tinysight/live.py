@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn.parameter import is_lazy
 
 from tinysight.config import digest_of
 from tinysight.data import Dataset, InputPolicy, Sample
 from tinysight.data.live import live_samples
-from tinysight.data.readers.arrays import Arrays, write_array_sample
+from tinysight.data.readers.arrays import Arrays, kept_array_sample, write_array_sample
 from tinysight.data.splits import TEST_FRACTION, hold_out
 from tinysight.engines import ENGINES
 from tinysight.engines.settings import EngineSettings
@@ -249,7 +250,7 @@ def _job(order: _Order, prepared: _Prepared, folder: RunFolder, progress: Progre
         engine=order.engine,
         seed=order.seed,
         device=order.device,
-        caution=set_aside(prepared.given, prepared.arranged, trained_elsewhere=settings is None),
+        cautions=tuple(set_aside(prepared.given, prepared.arranged, trained_elsewhere=settings is None)),
     )
 
 
@@ -274,6 +275,8 @@ def _samples(data: Mapping[str, Any]) -> tuple[Dataset, Dataset]:
     for split in ("train", "val"):
         if split not in data:
             raise UserError(f"data has no '{split}': give {{'train': …, 'val': …}}, and 'test' if there is one")
+    if data["train"] is data["val"]:
+        raise UserError("data['train'] and data['val'] are the same data set: decide on images of their own")
     samples = {split: live_samples(dataset, split) for split, dataset in data.items()}
     given = Dataset(("any",), samples)
     return given, hold_out(given, TEST_FRACTION)
@@ -343,12 +346,27 @@ def _spill(
     with progress.track("keeping validation and test data", sum(len(samples[split]) for split in kept)) as tick:
         for split in kept:
             for sample in samples[split]:
-                path = folder / split / f"{sample.name}.npz"
-                if not path.exists():
-                    image, target = sample.read()
-                    if reason := task.refuse_target(target):
-                        raise UserError(f"data['{split}'], item {sample.name}: {reason}")
-                    write_array_sample(path, image, target)
+                _keep(sample, split, task, folder / split / f"{sample.name}.npz")
                 tick(1)
     reader = Arrays(path=folder, classes=task.classes, ignore_index=task.ignore_index)
     return reader.read(), reader
+
+
+def _keep(sample: Sample, split: str, task: Task, path: Path) -> None:
+    """Write a sample, or see that a run that goes on was made with this very one."""
+    item = sample.read()
+    if reason := task.refuse_target(item[1]):
+        raise UserError(f"data['{split}'], item {sample.name}: {reason}")
+    kept = kept_array_sample(path)
+    if kept is None:
+        write_array_sample(path, *item)
+    # What a data set draws at random is another each time: it stays as it was first drawn.
+    elif not _are_equal(kept, item) and _are_equal(item, sample.read()):
+        raise UserError(
+            f"data['{split}'], item {sample.name} is another than the one {path.parent.parent.parent} was made with: "
+            "give another out, or the data of that run"
+        )
+
+
+def _are_equal(one: Sequence[NDArray[Any]], other: Sequence[NDArray[Any]]) -> bool:
+    return all(np.array_equal(mine, yours) for mine, yours in zip(one, other, strict=True))
