@@ -32,7 +32,7 @@ def job(tiny_network, tiny_task, tiny_data):
         plan={"model": {"name": "tiny"}}, task=tiny_task, reader=Facades(train=12, val=6, test=4, height=64, width=64),
         dataset=dataset, data_digest=dataset.digest(), weights_digest="", train=dataset.split("train"), augment=False,
         training="reference-0", make_reference=lambda folder, progress: tiny_network.copy(),
-        pristine=tiny_network.module, caution="", stages=(STAGE,), goal=Goal(max_drop=5),
+        pristine=tiny_network.module, cautions=(), stages=(STAGE,), goal=Goal(max_drop=5),
         engine=EngineSettings(threads=2), seed=0, device="cpu",
     )  # fmt: skip
 

@@ -216,8 +216,8 @@ def _sizes(job: Job) -> dict[str, int]:
 def _cautions(job: Job, workshop: Workshop, best: CandidateRecord) -> list[str]:
     """Return what a reader must know before trusting the result."""
     reference = workshop.per_image(workshop.reference_id)
-    found = [job.task.caution(reference.statistics.sum(axis=0)), reference.caution, job.caution, restless(best.speedup)]
-    return [caution for caution in found if caution]
+    of_val = job.task.caution(reference.statistics.sum(axis=0)), reference.caution
+    return [caution for caution in (*of_val, *job.cautions, restless(best.speedup)) if caution]
 
 
 def _baseline(workshop: Workshop, folder: RunFolder) -> dict[str, Any]:
