@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngInfo
 
 from tinysight.errors import UserError, has_half_characters
 from tinysight.files import write_atomically
@@ -20,6 +21,7 @@ __all__ = [
     "asks_to_be_turned",
     "find_images",
     "images_by_stem",
+    "is_own_png",
     "read_image",
     "read_mask",
     "visible",
@@ -28,6 +30,11 @@ __all__ = [
 
 # What Pillow raises on broken or hostile files, depending on the format.
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+
+MAKER = "tinysight"
+
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
+"""Whatever a file's name says, nothing else is decoded: some of Pillow's formats start other programs."""
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
@@ -46,6 +53,8 @@ def find_images(folder: Path) -> list[Path]:
     for path in found:
         if has_half_characters(path.name):
             raise UserError(f"{folder} holds the file {path.name!r}, whose name is not UTF-8: rename it")
+        if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+            raise UserError(f"{path} is called like an image but is no regular file: take it out of the folder")
     if not found:
         raise UserError(f"{folder} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}): check the path")
     return found
@@ -100,8 +109,18 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
 
 
 def write_png(path: Path, picture: NDArray[Any]) -> None:
-    """Write a uint8 picture (height x width, or height x width x 3 RGB) as PNG."""
-    write_atomically(path, lambda draft: Image.fromarray(picture).save(draft, format="PNG"))
+    """Write a uint8 picture (height x width, or height x width x 3 RGB) as PNG, with the note that it is our own."""
+    note = PngInfo()
+    note.add_text("Software", MAKER)
+    write_atomically(path, lambda draft: Image.fromarray(picture).save(draft, format="PNG", pnginfo=note))
+
+
+def is_own_png(path: Path) -> bool:
+    """Tell whether ``write_png`` made the file, so that it may be made anew."""
+    try:
+        return bool(_decode(path, lambda picture: picture.info.get("Software") == MAKER))
+    except UserError:
+        return False
 
 
 def visible(image: NDArray[Any]) -> NDArray[np.uint8]:
@@ -131,7 +150,7 @@ Decoded = TypeVar("Decoded")
 
 def _decode(path: Path, convert: Callable[[Image.Image], Decoded]) -> Decoded:
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=FORMATS) as picture:
             return convert(picture)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: restore it, or take its sample out") from None
