@@ -13,7 +13,7 @@ from tinysight.errors import UserError, one_line, unknown_name
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["ZOO", "ZooRow", "build", "defaults_of", "encoder_names"]
+__all__ = ["CHOSEN_ELSEWHERE", "ZOO", "ZooRow", "build", "defaults_of", "encoder_names"]
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,18 @@ ZOO: dict[str, ZooRow] = {
 }
 
 
-CHOSEN_ELSEWHERE = {"encoder_name", "encoder_weights", "in_channels", "classes", "kwargs"}
-"""Arguments of the library's classes that no recipe sets."""
+CHOSEN_ELSEWHERE = {
+    "encoder": "it is a setting of its own",
+    "encoder_name": "the encoder is a setting of its own",
+    "encoder_weights": "weights start random, or come from model.checkpoint",
+    "in_channels": "photos have three channels",
+    "classes": "their number follows from the data",
+    "kwargs": "name the arguments themselves",
+}
+"""Arguments of the library's classes that no recipe sets, and why."""
+
+LOADING = ("checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay")
+"""Arguments by which timm reads files or downloads: a specification, perhaps a stranger's, must do neither."""
 
 
 def encoder_names() -> tuple[list[str], list[str]]:
@@ -91,23 +101,31 @@ def build(name: str, args: dict[str, Any]) -> nn.Module:
 
 def _refuse_swallowed(name: str, library_class: type[nn.Module], encoder: str, options: dict[str, Any]) -> None:
     """The library hands arguments it does not know to timm's encoders; for its own encoders it drops them silently."""
+    for option in LOADING:
+        if option in options:
+            raise UserError(
+                f"{name} does not take the argument '{option}', which loads weights: take it out, and give trained "
+                "weights as model.checkpoint"
+            )
     if encoder.startswith("tu-"):
         return
     known = inspect.signature(library_class).parameters.keys()
     for option in options:
         if option not in known:
-            unknown = unknown_name(f"argument of {name}", option, known - CHOSEN_ELSEWHERE)
+            unknown = unknown_name(f"argument of {name}", option, known - CHOSEN_ELSEWHERE.keys())
             of_timm = f"tu-{encoder}" if encoder in encoder_names()[1] else "one of timm's"
             raise UserError(f"{unknown}; arguments of an encoder need timm's own: {of_timm}")
 
 
-def library_encoder(encoder: str) -> str:
+def library_encoder(encoder: Any) -> str:
     """Translate an encoder's name into the library's: its own as they are, timm's with the prefix ``tu-``.
 
     Raises:
         UserError: neither library has it; the nearest name is suggested.
     """
     own, timm_names = encoder_names()
+    if not isinstance(encoder, str):
+        raise unknown_name("encoder", repr(encoder), own)
     bare = encoder.removeprefix("tu-")
     if encoder in own:
         return encoder
