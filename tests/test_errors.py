@@ -38,3 +38,9 @@ def test_it_is_the_users_error():
 
 def test_control_characters_are_spelled_out():
     assert printable("a \x1b[31mred\x07\nnext line, naïve") == "a \\x1b[31mred\\x07\nnext line, naïve"
+
+
+def test_of_very_many_names_only_some_are_listed():
+    said = str(unknown_name("encoder", "?", [f"name{number:04}" for number in range(1000)]))
+    assert said.endswith("name0039 and 960 more")
+    assert len(said) < 600

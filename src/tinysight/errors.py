@@ -8,6 +8,9 @@ from collections.abc import Iterable
 __all__ = ["UserError", "has_half_characters", "nearest", "one_line", "printable", "unknown_name"]
 
 
+MOST_NAMES = 40
+
+
 class UserError(Exception):
     """A mistake the user can mend: says what is wrong, where, and what to do next.
 
@@ -42,5 +45,6 @@ def unknown_name(kind: str, name: str, valid: Iterable[str]) -> UserError:
     """Build the error for a name that is not in a table; it suggests, and never substitutes."""
     names = sorted(valid)
     close = nearest(name, names)
-    hint = f"did you mean '{close}'?" if close else f"choose one of: {', '.join(names)}"
+    others = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    hint = f"did you mean '{close}'?" if close else f"choose one of: {', '.join(names[:MOST_NAMES])}{others}"
     return UserError(f"unknown {kind} '{name}': {hint}")

@@ -109,8 +109,8 @@ def parse_yaml(text: str) -> Any:
     """
     try:
         return yaml.load(text, _UniqueKeys)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # dates and long numbers raise plain ValueErrors
-        raise ValueError(one_line(error)) from error
+    except Exception as error:  # beside its own errors the library lets through what int, float and dates raise
+        raise ValueError(one_line(error) or type(error).__name__) from error
 
 
 class _UniqueKeys(yaml.SafeLoader):

@@ -24,15 +24,15 @@ class Bytes(Config):
 
     engine: str
     files: dict[str, int]
-    total: int
-    compressed: int
+    total: int = Field(gt=0)
+    compressed: int = Field(gt=0)
 
 
 class Latency(Config):
     """Milliseconds of one call: median and 90th percentile over ``runs`` calls, with everything they depend on."""
 
-    p50: float
-    p90: float
+    p50: float = Field(gt=0)
+    p90: float = Field(gt=0)
     engine: str
     engine_version: str
     threads: int
