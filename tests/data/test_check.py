@@ -199,3 +199,8 @@ def test_the_contact_sheet_takes_no_more_than_asked(per_split: int) -> None:
     samples = tuple(Counted(str(number), picture.image, picture.target) for number in range(5))
     contact_sheet(Dataset(("a", "b"), {"train": samples}), per_split=per_split)
     assert len(drawn) == len(set(drawn)) == min(per_split, 5)
+
+
+def test_a_split_without_a_pixel_that_counts_is_an_error() -> None:
+    report = check(Dataset(("ground", "sign"), {"train": [stub("a", [255, 255])]}))
+    assert [(problem.kind, problem.severity) for problem in report.problems] == [("every pixel ignored", "error")]
