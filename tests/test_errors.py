@@ -2,7 +2,7 @@
 
 import pytest
 
-from tinysight.errors import UserError, nearest, unknown_name
+from tinysight.errors import UserError, nearest, printable, unknown_name
 
 NAMES = ["trim", "Narrow", "int8", "recalibrate"]
 
@@ -34,3 +34,13 @@ def test_a_stranger_is_told_all_there_is():
 
 def test_it_is_the_users_error():
     assert isinstance(unknown_name("method", "x", NAMES), UserError)
+
+
+def test_control_characters_are_spelled_out():
+    assert printable("a \x1b[31mred\x07\nnext line, naïve") == "a \\x1b[31mred\\x07\nnext line, naïve"
+
+
+def test_of_very_many_names_only_some_are_listed():
+    said = str(unknown_name("encoder", "?", [f"name{number:04}" for number in range(1000)]))
+    assert said.endswith("name0039 and 960 more")
+    assert len(said) < 600

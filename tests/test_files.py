@@ -115,7 +115,14 @@ def test_a_merged_key_may_be_overridden():
     assert parse_yaml(text) == {"x": {"y": {"k": 2}}, "z": {"k": 3}}
 
 
-@pytest.mark.parametrize("text", ["a: 2024-99-99", "a: " + "9" * 5000, "[" * 10_000, "a: [1"])
+@pytest.mark.parametrize(
+    "text", ["a: 2024-99-99", "a: " + "9" * 5000, "[" * 10_000, "a: [1", "a: !!int ''", "a: !!bool x", "!!timestamp x"]
+)
 def test_whatever_is_wrong_with_yaml_is_one_line(text):
     with pytest.raises(ValueError, match=r"\A.+\Z"):
         parse_yaml(text)
+
+
+def test_half_a_character_is_refused():
+    with pytest.raises(ValueError, match="half a character"):
+        parse_yaml('name: "\\ud800"')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -62,10 +63,10 @@ def pictures(count: int = 4) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(image.numpy().transpose(1, 2, 0), mask.numpy()) for image, mask in Squares(count)]
 
 
-def reduced(model: nn.Module, out: Path) -> tinysight.Result:
+def reduced(model: nn.Module, out: Path, val: Any = None) -> tinysight.Result:
     return tinysight.reduce(
         model,
-        {"train": Squares(8), "val": Squares(6, 100), "test": Squares(4, 200)},
+        {"train": Squares(8), "val": val or Squares(6, 100), "test": Squares(4, 200)},
         goal=tinysight.Goal(minimize="bytes", max_drop=5.0, confidence=0.6),
         stages=["trim", {"name": "precision", "variants": ["fp16", {"int8": {"images": 4}}]}],
         output="scores",
@@ -410,3 +411,63 @@ def test_a_folder_that_a_method_names_is_looked_for_before_anything_is_trained(t
     stages = [{"distil": {"unlabeled": str(nowhere)}}]
     _refused(f"stages.0: distil: the folder {nowhere} does not exist", tmp_path, stages=stages)
     assert not (tmp_path / "run" / "candidates").exists()
+
+
+class Failing(list[Any]):
+    def __getitem__(self, index: Any) -> Any:
+        raise KeyError("boom")
+
+
+class Endless(list[Any]):
+    def __len__(self) -> int:
+        raise TypeError("no end")
+
+
+class Single(nn.Module):
+    def __deepcopy__(self, memo: Any) -> Any:
+        raise RuntimeError("there is only one of me")
+
+
+def test_what_a_data_set_raises_is_said(tmp_path: Path):
+    _refused(r"item 0 of the data set cannot be read \(KeyError: 'boom'\)", tmp_path, data={
+        "train": pictures(), "val": Failing(pictures(2))
+    })  # fmt: skip
+    _refused(r"data\['val'\] has no length \(no end\)", tmp_path, data={"train": pictures(), "val": Endless()})
+
+
+def test_an_image_without_pixels_is_refused():
+    with pytest.raises(UserError, match="without a single pixel"):
+        to_image(np.zeros((0, 5, 3), np.uint8))
+
+
+def test_a_model_that_cannot_be_copied_is_refused(tmp_path: Path):
+    _refused("the model cannot be copied .*only one of me", tmp_path, Single())
+
+
+def test_one_plane_of_scores_is_refused(tmp_path: Path):
+    _refused("at least 2 classes are needed", tmp_path, nn.Conv2d(3, 1, 1), output=None)
+
+
+def test_a_folder_with_a_null_character_is_refused(tmp_path: Path):
+    _refused("null", tmp_path, out="a\0b")
+
+
+def test_changed_data_is_not_mixed_into_the_run(result: tinysight.Result, model: nn.Module, tmp_path: Path):
+    path = shutil.copytree(result.path, tmp_path / "run")
+    with pytest.raises(UserError, match=r"data\['val'\], item val-000000 is another than the one .* was made with"):
+        reduced(model, path, val=Squares(6, 300))
+
+
+def test_data_drawn_at_random_stays_as_it_was_first_drawn(result: tinysight.Result, model: nn.Module, tmp_path: Path):
+    class Restless(Squares):
+        def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+            image, mask = super().__getitem__(index)
+            return image + torch.randint(0, 9, image.shape, dtype=torch.uint8), mask
+
+    path = shutil.copytree(result.path, tmp_path / "run")
+    assert reduced(model, path, val=Restless(6, 100)).best.id == result.best.id
+
+
+def test_one_data_set_for_training_and_decisions_is_refused(tmp_path: Path):
+    data = pictures()
+    _refused("are the same data set", tmp_path, data={"train": data, "val": data})

@@ -1,8 +1,10 @@
 """The workshop, with the tiny network as reference and float16 as its one reduction."""
 
 import json
+from typing import ClassVar
 
 import pytest
+import torch
 
 from tinysight.data.source import DATA, open_data, save_data
 from tinysight.engines import ENGINES
@@ -11,6 +13,7 @@ from tinysight.engines.settings import EngineSettings
 from tinysight.job import Job
 from tinysight.progress import Progress
 from tinysight.reduction.precision.fp16 import Fp16
+from tinysight.reduction.step import NotApplicable
 from tinysight.runs.folder import RunFolder
 from tinysight.search.goal import Goal
 from tinysight.search.walk import Stage
@@ -29,7 +32,7 @@ def job(tiny_network, tiny_task, tiny_data):
         plan={"model": {"name": "tiny"}}, task=tiny_task, reader=Facades(train=12, val=6, test=4, height=64, width=64),
         dataset=dataset, data_digest=dataset.digest(), weights_digest="", train=dataset.split("train"), augment=False,
         training="reference-0", make_reference=lambda folder, progress: tiny_network.copy(),
-        pristine=tiny_network.module, caution="", stages=(STAGE,), goal=Goal(max_drop=5),
+        pristine=tiny_network.module, cautions=(), stages=(STAGE,), goal=Goal(max_drop=5),
         engine=EngineSettings(threads=2), seed=0, device="cpu",
     )  # fmt: skip
 
@@ -109,3 +112,21 @@ def test_a_candidate_whose_record_counts_other_files_is_made_again(again, made):
 def test_a_candidate_that_is_found_again_stands_in_todays_stage(again, made):
     renamed = Stage("formats", (Fp16(),))
     assert again.attempt(made[1], renamed, Fp16(), None).stage == "formats"
+
+
+def test_what_is_loaded_on_first_use_takes_none_of_a_methods_random_numbers(job, made, again, monkeypatch):
+    """Else a run that goes on would make other networks than one that was never interrupted."""
+    drawn = []
+
+    class Drawing(Fp16):
+        name: ClassVar[str] = "drawing"
+
+        def reduce(self, network, context):
+            drawn.append(float(torch.rand(1)))
+            raise NotApplicable("it only draws")
+
+    load = Workshop.network
+    monkeypatch.setattr(Workshop, "network", lambda self, identity: (torch.rand(1), load(self, identity))[1])
+    again.attempt(made[1], STAGE, Drawing(), None)
+    torch.manual_seed(job.seed)
+    assert drawn == [float(torch.rand(1))]

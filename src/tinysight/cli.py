@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -11,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from tinysight import __version__
-from tinysight.errors import UserError
+from tinysight.errors import UserError, printable
 
 __all__ = ["app", "main"]
 
@@ -194,6 +195,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a locale without UTF-8 must not end a run
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a machine that shuts down asks as politely as Ctrl-C
     arguments = sys.argv[1:] if sys.argv[1:] not in ([], ["data"]) else [*sys.argv[1:], "--help"]
     try:
         # Without standalone mode typer returns the code to end with, also of an interruption, instead of raising.
@@ -264,7 +266,7 @@ def _system_message(error: OSError) -> str:
 
 
 def _stop(message: str) -> NoReturn:
-    print(f"tinysight: {message}", file=sys.stderr)
+    print(f"tinysight: {printable(message)}", file=sys.stderr)
     sys.stdout.flush()
     sys.exit(2)
 

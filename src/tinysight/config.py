@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 __all__ = ["Config", "digest_of"]
 
 
 class Config(BaseModel):
-    """A group of settings: immutable, typed, and closed to unknown keys."""
+    """A group of settings: immutable, typed, of finite numbers, and closed to unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_truth_for_numbers(cls, value: Any, about: ValidationInfo) -> Any:
+        """Refuse ``yes`` where a number stands, which Python would take for 1."""
+        annotation = cls.model_fields[about.field_name or ""].annotation
+        kinds = {annotation, *get_args(annotation)}
+        if isinstance(value, bool) and kinds & {int, float} and bool not in kinds:
+            raise ValueError("must be a number, not yes or no")
+        return value
 
 
 def digest_of(content: Any) -> str:

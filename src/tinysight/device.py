@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tinysight.data import Dataset
 from tinysight.data.check import CheckReport, check
-from tinysight.data.images import IMAGE_SUFFIXES, find_images, read_image, write_png
+from tinysight.data.images import IMAGE_SUFFIXES, find_images, is_own_png, read_image, write_png
 from tinysight.data.readers import Reader
 from tinysight.data.sheet import contact_sheet
 from tinysight.data.source import open_data, save_data
@@ -28,7 +28,8 @@ from tinysight.measure.candidate import Bench, Measured
 from tinysight.measure.quality import predict_one
 from tinysight.progress import Progress
 from tinysight.recipe import load_recipe
-from tinysight.runs.folder import next_free
+from tinysight.runs.folder import PLAN, next_free
+from tinysight.tasks import Task
 
 __all__ = ["check_data", "measure_bundle", "predict_photos"]
 
@@ -74,7 +75,7 @@ def predict_photos(bundle: Path, photos: Sequence[str], engine: str, threads: in
     description, network, _ = compile_bundle(bundle, engine, threads or processor().usable_cores)
     files = _photos(photos, description)
     task = description.make_task()
-    _refuse_overwriting(files, out, task.suffix)
+    _refuse_overwriting(files, out, task)
     folder = _new_folder(out, "predict")
     failures: list[str] = []
     with Progress().track("predicting", len(files)) as tick:
@@ -123,6 +124,8 @@ def check_data(recipe: Path, overrides: list[str], out: Path | None) -> Path:
         report = check(dataset, lambda: tick(1))
     folder = _new_folder(out, "check")
     sheet = folder / "contact_sheet.png"
+    if sheet.exists() and not is_own_png(sheet):
+        raise UserError(f"the contact sheet would overwrite {sheet}, which is none: give another --out")
     write_png(sheet, contact_sheet(dataset))
     _print_check(report, dataset)
     missing = missing_splits(dataset)
@@ -168,15 +171,17 @@ def _taken(bundle: Bundle) -> str:
     )
 
 
-def _refuse_overwriting(files: Sequence[Path], out: Path | None, suffix: str) -> None:
-    """Refuse photos whose results would overwrite a photo, or each other."""
+def _refuse_overwriting(files: Sequence[Path], out: Path | None, task: Task) -> None:
+    """Refuse photos whose results would overwrite a photo, somebody's label, or each other."""
     folder = (out or Path("runs")).resolve()
     inputs = {file.resolve() for file in files} if out else set()
     written: dict[str, Path] = {}
     for file in files:
-        for name in (f"{file.stem}{suffix}", f"{file.stem}.overlay.png"):
+        for name, is_own in ((f"{file.stem}{task.suffix}", task.wrote), (f"{file.stem}.overlay.png", is_own_png)):
             if (folder / name).resolve() in inputs:
                 raise UserError(f"the result {folder / name} would overwrite that photo: give another --out")
+            if out and (folder / name).exists() and not is_own(folder / name):
+                raise UserError(f"the result would overwrite {folder / name}, which is no result: give another --out")
             if name in written:
                 raise UserError(
                     f"several photos are called '{file.stem}', or one as another's result: {written[name]} and {file} "
@@ -200,6 +205,8 @@ def _matches(pattern: str, suffixes: Collection[str]) -> list[Path]:
 def _new_folder(out: Path | None, kind: str) -> Path:
     if out is None:
         return next_free(Path("runs"), kind)
+    if (out / PLAN).is_file():
+        raise UserError(f"--out {out} is a run, whose files this would overwrite: give a new or empty folder")
     out.mkdir(parents=True, exist_ok=True)
     return out
 

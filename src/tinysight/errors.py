@@ -5,7 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["UserError", "nearest", "one_line", "unknown_name"]
+__all__ = ["UserError", "has_half_characters", "nearest", "one_line", "printable", "unknown_name"]
+
+
+MOST_NAMES = 40
 
 
 class UserError(Exception):
@@ -20,6 +23,16 @@ def one_line(error: BaseException | str, longest: int = 200) -> str:
     return " ".join(str(error).split())[:longest]
 
 
+def has_half_characters(text: str) -> bool:
+    """Tell text that no file can hold: a name that is not UTF-8, or half of a character that YAML spells out."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def printable(text: str) -> str:
+    """Return text with control characters spelled out: what a file says must not drive the terminal."""
+    return "".join(c if c.isprintable() or c in "\n\u00a0" else repr(c)[1:-1] for c in text)
+
+
 def nearest(name: str, valid: Iterable[str]) -> str | None:
     """Return the valid name closest to ``name``, or None where nothing is close."""
     names = list(valid)
@@ -32,5 +45,6 @@ def unknown_name(kind: str, name: str, valid: Iterable[str]) -> UserError:
     """Build the error for a name that is not in a table; it suggests, and never substitutes."""
     names = sorted(valid)
     close = nearest(name, names)
-    hint = f"did you mean '{close}'?" if close else f"choose one of: {', '.join(names)}"
+    others = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    hint = f"did you mean '{close}'?" if close else f"choose one of: {', '.join(names[:MOST_NAMES])}{others}"
     return UserError(f"unknown {kind} '{name}': {hint}")

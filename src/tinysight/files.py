@@ -14,9 +14,10 @@ from typing import Any
 
 import yaml
 
-from tinysight.errors import UserError, one_line
+from tinysight.errors import UserError, has_half_characters, one_line
 
 __all__ = [
+    "DRAFT",
     "draft_of",
     "parse_yaml",
     "read_json",
@@ -27,6 +28,9 @@ __all__ = [
 ]
 
 FULL_BELOW_BYTES = 1 << 20
+
+DRAFT = ".tinysight-draft."
+"""How drafts begin: like nobody's own files, because they are removed."""
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -49,13 +53,13 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 def draft_of(path: Path) -> Path:
     """Return the hidden neighbour that becomes ``path`` once it is whole."""
     # The suffix stays last: some writers choose their format by it.
-    return path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    return path.with_name(f"{DRAFT}{path.stem}.{os.getpid()}{path.suffix}")
 
 
 def sweep_drafts(folder: Path) -> None:
     """Remove what killed processes left half-written anywhere under ``folder``."""
-    for path in list(folder.rglob(".*")):
-        if re.fullmatch(r"\..+\.\d+(\.\w+)?", path.name):
+    for path in list(folder.rglob(f"{DRAFT}*")):
+        if re.fullmatch(r".+\.\d+(\.\w+)?", path.name):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
@@ -105,11 +109,17 @@ def parse_yaml(text: str) -> Any:
     """
     try:
         return yaml.load(text, _UniqueKeys)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # dates and long numbers raise plain ValueErrors
-        raise ValueError(one_line(error)) from error
+    except Exception as error:  # beside its own errors the library lets through what int, float and dates raise
+        raise ValueError(one_line(error) or type(error).__name__) from error
 
 
 class _UniqueKeys(yaml.SafeLoader):
+    def construct_scalar(self, node: Any) -> Any:
+        value = super().construct_scalar(node)
+        if isinstance(value, str) and has_half_characters(value):
+            raise yaml.MarkedYAMLError(None, None, "half a character: write it whole", node.start_mark)
+        return value
+
     # While composing: later, '<<' has been replaced by the keys it stands for, and those may be overridden.
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node: yaml.MappingNode = super().compose_mapping_node(anchor)

@@ -15,7 +15,7 @@ from tinysight.data import Dataset, Sample
 from tinysight.data.memory import in_memory
 from tinysight.data.readers import Reader
 from tinysight.data.sample import file_digest
-from tinysight.data.splits import hold_out, require_splits
+from tinysight.data.splits import hold_out, require_splits, shared_with_train
 from tinysight.engines.settings import EngineSettings
 from tinysight.errors import UserError, one_line
 from tinysight.models.spec import ModelSpec
@@ -56,7 +56,7 @@ class Job:
     processes without torch; ``train`` may be live. ``weights_digest`` identifies weights that come from outside.
     ``make_reference`` builds and, where asked, trains the reference, keeping its state in the folder it is given, whose
     name is to be ``training``: it tells trainings that differ in anything apart.
-    ``pristine`` is a live network as it was handed over. ``caution`` is what a reader must know about the data.
+    ``pristine`` is a live network as it was handed over. ``cautions`` are what a reader must know about the data.
     """
 
     plan: Mapping[str, Any]
@@ -70,7 +70,7 @@ class Job:
     training: str
     make_reference: Callable[[Path, Progress], Network]
     pristine: nn.Module | None
-    caution: str
+    cautions: tuple[str, ...]
     stages: tuple[Stage, ...]
     goal: Goal
     engine: EngineSettings
@@ -104,6 +104,7 @@ def job_from_recipe(recipe: Recipe) -> Job:
     given = recipe.data.read()
     require_splits(given)
     dataset = hold_out(given, recipe.test_fraction)
+    shared = shared_with_train(dataset)
     train = in_memory(dataset.split("train"))
     task = TASKS[recipe.task](dataset.classes, dataset.ignore_index)
     digest = dataset.digest()
@@ -124,7 +125,7 @@ def job_from_recipe(recipe: Recipe) -> Job:
         training=training_name(recipe, digest),
         make_reference=make_reference,
         pristine=None,
-        caution=set_aside(given, dataset, trained_elsewhere=recipe.model.checkpoint is not None),
+        cautions=(*set_aside(given, dataset, trained_elsewhere=recipe.model.checkpoint is not None), *shared),
         stages=recipe.stages,
         goal=recipe.goal,
         engine=recipe.engine,
@@ -174,15 +175,15 @@ def refuse_unbuildable(stages: Sequence[Stage], spec: ModelSpec, classes: int) -
             return
 
 
-def set_aside(given: Dataset, dataset: Dataset, *, trained_elsewhere: bool) -> str:
+def set_aside(given: Dataset, dataset: Dataset, *, trained_elsewhere: bool) -> list[str]:
     """Say where the test split comes from, if it was not given."""
     if given.splits.get("test"):
-        return ""
+        return []
     aside, train = len(dataset.split("test")), len(given.split("train"))
     text = f"There was no test split: {aside} of {train} training images were set aside as test images."
     if trained_elsewhere:
         text += " The network came trained, perhaps on these very images: the check on them may be too kind."
-    return text
+    return [text]
 
 
 def refuse_one_class(train: Sequence[Sample], task: Task) -> None:

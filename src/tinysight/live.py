@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn.parameter import is_lazy
 
 from tinysight.config import digest_of
 from tinysight.data import Dataset, InputPolicy, Sample
 from tinysight.data.live import live_samples
-from tinysight.data.readers.arrays import Arrays, write_array_sample
+from tinysight.data.readers.arrays import Arrays, kept_array_sample, write_array_sample
 from tinysight.data.splits import TEST_FRACTION, hold_out
 from tinysight.engines import ENGINES
 from tinysight.engines.settings import EngineSettings
@@ -197,7 +198,7 @@ def _prepare(order: _Order, data: Mapping[str, Any]) -> _Prepared:
     given, arranged = _samples(data)
     policy = order.input or _policy_of(arranged.splits["val"][0])
     spec = ModelSpec(builder=LIVE, args={"class": type(order.model).__qualname__}, output=order.output)
-    network = Network(copy.deepcopy(order.model).cpu().eval(), spec, policy)
+    network = Network(_copied(order.model), spec, policy)
     kind, names = TASKS[order.task], _class_names(network, order.classes)
     task = kind(names) if order.ignore_index is None else kind(names, order.ignore_index)
     if order.train:
@@ -250,8 +251,19 @@ def _job(order: _Order, prepared: _Prepared, folder: RunFolder, progress: Progre
         engine=order.engine,
         seed=order.seed,
         device=order.device,
-        caution=set_aside(prepared.given, prepared.arranged, trained_elsewhere=settings is None),
+        cautions=tuple(set_aside(prepared.given, prepared.arranged, trained_elsewhere=settings is None)),
     )
+
+
+def _copied(model: nn.Module) -> nn.Module:
+    """Return a copy on the processor, to be reduced: the model itself stays as it is."""
+    try:
+        return copy.deepcopy(model).cpu().eval()
+    except Exception as error:  # whatever a module's own __deepcopy__ raises
+        raise UserError(
+            f"the model cannot be copied ({one_line(error)}): a reduction works on a copy; give it a __deepcopy__ that "
+            "works"
+        ) from error
 
 
 def _samples(data: Mapping[str, Any]) -> tuple[Dataset, Dataset]:
@@ -264,6 +276,8 @@ def _samples(data: Mapping[str, Any]) -> tuple[Dataset, Dataset]:
     for split in ("train", "val"):
         if split not in data:
             raise UserError(f"data has no '{split}': give {{'train': …, 'val': …}}, and 'test' if there is one")
+    if data["train"] is data["val"]:
+        raise UserError("data['train'] and data['val'] are the same data set: decide on images of their own")
     samples = {split: live_samples(dataset, split) for split, dataset in data.items()}
     given = Dataset(("any",), samples)
     return given, hold_out(given, TEST_FRACTION)
@@ -312,6 +326,8 @@ def _class_names(network: Network, classes: Sequence[str] | None) -> tuple[str, 
             f"the network does not take images of {size}: {reason}: give its own size and channels with input=…"
         ) from error
     count = shape[1] if len(shape) > 1 else 1
+    if count < 2 and not classes:
+        raise UserError(f"the network's output has the shape {tuple(shape)}: at least 2 classes are needed")
     return tuple(classes) if classes else tuple(f"class {number}" for number in range(count))
 
 
@@ -331,12 +347,27 @@ def _spill(
     with progress.track("keeping validation and test data", sum(len(samples[split]) for split in kept)) as tick:
         for split in kept:
             for sample in samples[split]:
-                path = folder / split / f"{sample.name}.npz"
-                if not path.exists():
-                    image, target = sample.read()
-                    if reason := task.refuse_target(target):
-                        raise UserError(f"data['{split}'], item {sample.name}: {reason}")
-                    write_array_sample(path, image, target)
+                _keep(sample, split, task, folder / split / f"{sample.name}.npz")
                 tick(1)
     reader = Arrays(path=folder, classes=task.classes, ignore_index=task.ignore_index)
     return reader.read(), reader
+
+
+def _keep(sample: Sample, split: str, task: Task, path: Path) -> None:
+    """Write a sample, or see that a run that goes on was made with this very one."""
+    item = sample.read()
+    if reason := task.refuse_target(item[1]):
+        raise UserError(f"data['{split}'], item {sample.name}: {reason}")
+    kept = kept_array_sample(path)
+    if kept is None:
+        write_array_sample(path, *item)
+    # What a data set draws at random is another each time: it stays as it was first drawn.
+    elif not _are_equal(kept, item) and _are_equal(item, sample.read()):
+        raise UserError(
+            f"data['{split}'], item {sample.name} is another than the one {path.parent.parent.parent} was made with: "
+            "give another out, or the data of that run"
+        )
+
+
+def _are_equal(one: Sequence[NDArray[Any]], other: Sequence[NDArray[Any]]) -> bool:
+    return all(np.array_equal(mine, yours) for mine, yours in zip(one, other, strict=True))

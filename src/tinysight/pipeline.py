@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from tinysight.config import Config
 from tinysight.data.source import DATA, save_data
@@ -27,6 +27,7 @@ from tinysight.report.text import counted
 from tinysight.runs.environment import environment
 from tinysight.runs.folder import RESULT, RunFolder
 from tinysight.runs.records import CandidateRecord
+from tinysight.runs.summary import Summary
 from tinysight.search.choice import choose, finalists
 from tinysight.search.floor import certifiable_drop, compare, judge
 from tinysight.search.walk import walk
@@ -37,20 +38,11 @@ __all__ = ["Result", "run"]
 
 CHOICE = "choice.json"
 BEST = "best"
-SUMMARY = {
-    "schema", "best", "reference", "goal", "test", "broken_limits", "floor", "baseline", "cautions",
-    "metric_definition", "mac_counter", "data", "environment",
-}  # fmt: skip
-PARTS = {
-    "test": {"images", "reference", "best", "drop", "verdict", "why"},
-    "floor": {"split", "unit", "units", "certifiable_drop"},
-    "baseline": {"checkpoint_bytes", "live_weight_bytes", "eager_latency_ms"},
-}
 
 
 class _Percentiles(Config):
-    p50: float
-    p90: float
+    p50: float = Field(gt=0)
+    p90: float = Field(gt=0)
     runs: int
 
 
@@ -60,7 +52,7 @@ class _FinalTimes(Config):
     speedup: Speedup
     speedup_eager: Speedup
     latency_ms: _Percentiles
-    eager_p50: float
+    eager_p50: float = Field(gt=0)
 
 
 @dataclass(frozen=True)
@@ -199,13 +191,11 @@ def _kept_choice(path: Path, final: Sequence[CandidateRecord]) -> dict[str, dict
 def _kept_summary(path: Path) -> dict[str, Any] | None:
     """Return the summary an earlier call wrote, if it is whole."""
     try:
-        known: Any = read_json(path) if path.is_file() else None
-    except UserError:  # damaged: checked again
+        known: dict[str, Any] | None = read_json(path) if path.is_file() else None
+        Summary.model_validate(known)
+    except (UserError, ValidationError):  # none yet, or damaged: checked again
         return None
-    if not isinstance(known, dict) or not known.keys() >= SUMMARY:
-        return None
-    whole = all(isinstance(known[name], dict) and known[name].keys() >= keys for name, keys in PARTS.items())
-    return known if whole else None
+    return known
 
 
 def _floor(job: Job, workshop: Workshop, best: CandidateRecord) -> dict[str, Any]:
@@ -226,8 +216,8 @@ def _sizes(job: Job) -> dict[str, int]:
 def _cautions(job: Job, workshop: Workshop, best: CandidateRecord) -> list[str]:
     """Return what a reader must know before trusting the result."""
     reference = workshop.per_image(workshop.reference_id)
-    found = [job.task.caution(reference.statistics), reference.caution, job.caution, restless(best.speedup)]
-    return [caution for caution in found if caution]
+    of_val = job.task.caution(reference.statistics), reference.caution
+    return [caution for caution in (*of_val, *job.cautions, restless(best.speedup)) if caution]
 
 
 def _baseline(workshop: Workshop, folder: RunFolder) -> dict[str, Any]:

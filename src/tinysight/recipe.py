@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import reprlib
@@ -10,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel, Field, InstanceOf, ValidationError
+from pydantic import BaseModel, Field, InstanceOf, ValidationError, ValidationInfo, field_validator
 
 from tinysight.config import Config
 from tinysight.data import InputPolicy
@@ -31,6 +32,8 @@ from tinysight.training.settings import Training
 __all__ = ["Recipe", "load_recipe", "parse_stages", "recipe_of_run"]
 
 LONGEST_NAME = 60
+MOST_VARIANTS = 1000
+"""A sweep of more is a mistyped list: nobody waits for it."""
 STAGE_KEYS = {"name", "variants", "shortlist"}
 
 
@@ -53,6 +56,14 @@ class Recipe(Config):
     engine: EngineSettings = Field(default_factory=EngineSettings)
     seed: int = Field(0, ge=0, le=2**31 - 1)
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+
+    @field_validator("train")
+    @classmethod
+    def _has_a_loss_of_the_task(cls, train: Training | None, known: ValidationInfo) -> Training | None:
+        task = TASKS.get(known.data.get("task", ""))
+        if train and task and train.loss not in task.losses:
+            raise ValueError(str(unknown_name(f"{task.name} loss", train.loss, task.losses)))
+        return train
 
     def plan(self) -> dict[str, Any]:
         """Return the resolved recipe, JSON-like: equal plans are equal runs."""
@@ -121,9 +132,18 @@ def parse_stages(content: Any, problems: list[str], base: Path = Path()) -> tupl
         else:
             variants = _variants(entry, where, base, problems)
             name, shortlist = variants[0].name if variants else where, SHORTLIST
+        problems += _twice(variants, where)
         stages.append(Stage(name, tuple(variants), shortlist))
     problems += _illegal_orders(stages)
     return tuple(stages)
+
+
+def _twice(variants: Sequence[Reduction], where: str) -> Iterator[str]:
+    """Name every variant that stands twice: one candidate would come of both."""
+    plans = [(variant.name, variant.model_dump_json()) for variant in variants]
+    for number, variant in enumerate(variants):
+        if plans[number] in plans[:number]:
+            yield f"{where}: the variant '{variant.label}' stands twice: take one out"
 
 
 def _shortlist(entry: Mapping[str, Any], where: str, problems: list[str]) -> int:
@@ -201,13 +221,25 @@ def _path(value: Any, base: Path, where: str, problems: list[str]) -> Any:
 
 def _variants(entry: Any, where: str, base: Path, problems: list[str]) -> list[Reduction]:
     """Return the variant that ``entry`` describes, or those of its sweep; none where something is wrong."""
-    entries = _swept(entry["sweep"]) if isinstance(entry, dict) and list(entry) == ["sweep"] else [entry]
+    swept = isinstance(entry, dict) and list(entry) == ["sweep"]
+    if swept and (count := _combinations(entry["sweep"])) > MOST_VARIANTS:
+        problems.append(
+            f"{where}.sweep: has {_shown(count)} combinations, more than {MOST_VARIANTS}: list fewer values"
+        )
+        return []
+    entries = _swept(entry["sweep"]) if swept else [entry]
     if not entries:
         problems.append(f"{where}.sweep: a list is empty, so there is nothing to go through: give it values")
     before = len(problems)
     variants = [_variant(one, where, base, problems) for one in entries]
     problems[before:] = dict.fromkeys(problems[before:])  # what is wrong with a whole sweep is said once
     return [variant for variant in variants if variant is not None]
+
+
+def _combinations(sweep: Any) -> int:
+    settings = next(iter(sweep.values())) if isinstance(sweep, dict) and len(sweep) == 1 else None
+    values = settings.values() if isinstance(settings, dict) else []
+    return math.prod(len(value) for value in values if isinstance(value, list))
 
 
 def _swept(sweep: Any) -> list[Any]:
@@ -305,7 +337,8 @@ def _is_in(table: Mapping[str, Any], name: Any) -> bool:
 
 def _brief(value: Any) -> str:
     """Show what stands where a name should: a name as it is, anything else as a value."""
-    return value if isinstance(value, str) and len(value) <= LONGEST_NAME else _shown(value)
+    plain = isinstance(value, str) and len(value) <= LONGEST_NAME and value.isprintable()
+    return value if plain else _shown(value)
 
 
 def _shown(value: Any) -> str:

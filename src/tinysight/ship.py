@@ -13,14 +13,14 @@ from tinysight.data.source import DATA, open_data
 from tinysight.engines import ENGINES
 from tinysight.engines.bundle import DESCRIPTION, Bundle
 from tinysight.errors import UserError
-from tinysight.files import write_text
+from tinysight.files import read_json, write_text
 from tinysight.models.spec import LIVE
 from tinysight.progress import Progress
 from tinysight.reduction.agreement import agreement
 from tinysight.reduction.network import CHECKPOINT, load_network
 from tinysight.report.card import model_card
 from tinysight.runs.environment import versions
-from tinysight.runs.folder import read_candidates
+from tinysight.runs.folder import RESULT, read_candidates
 from tinysight.runs.records import CandidateRecord
 
 __all__ = ["find_candidate", "ship"]
@@ -40,7 +40,7 @@ def find_candidate(run: Path, identity: str) -> CandidateRecord:
     """
     records = read_candidates(run)
     if identity == "best":
-        found = [r for r in records if r.verdict == "best"] or [r for r in records if r.verdict == "reference"]
+        found = _chosen(run, records)
     else:
         named = [record for record in records if record.id.startswith(identity) or record.variant == identity]
         found = [record for record in named if record.bytes] or named
@@ -58,6 +58,18 @@ def find_candidate(run: Path, identity: str) -> CandidateRecord:
     if found[0].bytes is None:
         raise UserError(f"candidate {found[0].id} is {found[0].verdict} ({found[0].why}): there is nothing to export")
     return found[0]
+
+
+def _chosen(run: Path, records: Sequence[CandidateRecord]) -> list[CandidateRecord]:
+    """Return what a finished run has chosen; the table of one that goes on does not show it yet."""
+    best = read_json(run / RESULT).get("best") if (run / RESULT).is_file() else None
+    found = [record for record in records if record.id == best and record.verdict in {"best", "reference"}]
+    if not found:
+        raise UserError(
+            f"{run} is not finished, so it has chosen nothing yet: go on with 'tinysight resume {run}', or name a "
+            "candidate by its id or variant"
+        )
+    return found
 
 
 def ship(
@@ -97,7 +109,10 @@ def ship(
 
 def _is_shipped(record: CandidateRecord, files: Sequence[Path], out: Path) -> bool:
     """Whether ``out`` holds the record's bundle with every model file, byte for byte."""
-    if not (out / DESCRIPTION).is_file() or Bundle.open(out).measurement != record.line():
+    try:
+        if Bundle.open(out).measurement != record.line():
+            return False
+    except UserError:  # there is none, or it is damaged: written again
         return False
     return all((out / file.name).is_file() and filecmp.cmp(file, out / file.name, shallow=False) for file in files)
 

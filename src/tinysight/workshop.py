@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from contextlib import ExitStack
 from dataclasses import replace
@@ -31,11 +32,12 @@ from tinysight.progress import Progress
 from tinysight.reduction.artifact import make_artifact
 from tinysight.reduction.network import CHECKPOINT, Network, load_network
 from tinysight.reduction.step import Context, NotApplicable, PrecisionReduction, Reduction
+from tinysight.reduction.table import METHODS
 from tinysight.runs.folder import RunFolder
 from tinysight.runs.records import CandidateRecord, Drop
 from tinysight.search.floor import compare, judge
 from tinysight.search.walk import Stage, is_untrained
-from tinysight.training.loop import choose_device, seconds_trained
+from tinysight.training.loop import HISTORY, choose_device, seconds_trained
 from tinysight.training.teachers import EagerTeacher, EngineTeacher, Teacher
 
 __all__ = ["EAGER", "Workshop"]
@@ -83,6 +85,8 @@ class Workshop:
         refuse_wrong_output(network, self._job.task)
         artifact = self._folder.artifact(self.reference_id)
         make_artifact(network, self._job.task, artifact, None)
+        if (training / HISTORY).is_file():
+            shutil.copyfile(training / HISTORY, artifact / HISTORY)
         measured = self._bench.measure(artifact, "val", artifact / PER_IMAGE, {EAGER: self._eager_timer(network)})
         own = Speedup(vs=self.reference_id, ratio=1.0, low=1.0, high=1.0)
         record = CandidateRecord(
@@ -146,7 +150,9 @@ class Workshop:
     def _finished(self, identity: str) -> CandidateRecord | None:
         """Return the record of a finished candidate whose files can still be read; any other is made again."""
         found = self._folder.find(identity)
-        if found is None or found.bytes is None:
+        if found is None or any(step["method"] not in METHODS for step in found.steps):
+            return None
+        if found.bytes is None:
             return found
         artifact = self._folder.artifact(identity)
         try:
@@ -175,8 +181,9 @@ class Workshop:
         if reason := variant.refuse_after([step["kind"] for step in parent.steps]):
             raise NotApplicable(reason)
         source = self.network(parent.id)
-        torch.manual_seed(self._job.seed)
         context = self._context(parent, record)
+        # After all that is loaded on first use, which draws random numbers: a run that goes on makes the same networks.
+        torch.manual_seed(self._job.seed)
         network = variant.reduce(source, context)
         float_export = self._folder.artifact(parent.id) / MODEL_ONNX if variant.changes == "precision" else None
         artifact = self._folder.artifact(record.id)

@@ -45,3 +45,10 @@ def test_every_error_is_listed_before_it_ends_with_2(cli, tmp_path: Path) -> Non
     assert "error: label out of range: val/b:" in answer.out
     assert "2 errors in the data" in answer.err
     assert (tmp_path / "out" / "contact_sheet.png").is_file()
+
+
+def test_a_foreign_contact_sheet_is_kept(cli, recipe: Path, tmp_path: Path) -> None:
+    (tmp_path / "contact_sheet.png").write_bytes(b"mine")
+    answer = cli("data", "check", recipe, "--out", tmp_path)
+    assert answer.code == 2
+    assert (tmp_path / "contact_sheet.png").read_bytes() == b"mine"

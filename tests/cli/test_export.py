@@ -127,3 +127,23 @@ def test_a_damaged_bundle_is_mended(cli, run, tmp_path: Path, damage: str) -> No
         model.write_bytes(bytes(len(whole)))
     assert cli("export", run.path, "best", "--threads", 1, "--out", out).code == 0
     assert model.read_bytes() == whole
+
+
+@pytest.mark.parametrize("kept", ["nothing", "an older choice"])
+def test_an_unfinished_run_has_no_best(cli, run, tmp_path: Path, kept: str) -> None:
+    unfinished = shutil.copytree(run.path, tmp_path / "run")
+    lines = (run.path / "candidates.jsonl").read_text().splitlines()
+    (unfinished / "candidates.jsonl").write_text("\n".join(lines[:2]) + "\n")
+    if kept == "nothing":
+        (unfinished / "result.json").unlink()
+    answer = cli("export", unfinished, "best", "--out", tmp_path / "b")
+    assert answer.code == 2
+    assert "is not finished, so it has chosen nothing yet" in answer.err
+
+
+def test_a_damaged_bundle_is_exported_again(cli, run, exported) -> None:
+    out, record, _ = exported
+    whole = (out / "bundle.json").read_text()
+    (out / "bundle.json").write_text("{")
+    assert cli("export", run.path, record["id"], "--threads", 1, "--out", out).code == 0
+    assert json.loads((out / "bundle.json").read_text())["measurement"] == json.loads(whole)["measurement"]

@@ -212,3 +212,31 @@ def test_a_bundle_of_arrays_says_which_arrays_it_takes(cli, run, tmp_path: Path,
         assert answer.code == 2
         assert "float32, channels x height x width" in answer.err
         assert ".npy" in answer.err
+
+
+def test_a_label_is_never_overwritten_by_a_prediction(cli, run, photos: Path, tmp_path: Path) -> None:
+    label = Image.fromarray(np.eye(8, dtype=np.uint8))
+    label.save(tmp_path / "a.png")
+    before = (tmp_path / "a.png").read_bytes()
+    answer = cli("predict", run.path / "best", photos / "a.jpg", "--threads", 1, "--out", tmp_path)
+    assert answer.code == 2
+    assert "would overwrite" in answer.err
+    assert (tmp_path / "a.png").read_bytes() == before
+
+
+def test_predictions_may_be_made_anew(cli, run, photos: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        answer = cli("predict", run.path / "best", photos / "a.jpg", "--threads", 1, "--out", tmp_path / "p")
+        assert answer.code == 0, answer.err
+
+
+def test_a_measurement_is_not_written_into_a_run(cli, run) -> None:
+    answer = cli("measure", run.path / "best", "--data", run.recipe, "--threads", 1, "--out", run.path)
+    assert answer.code == 2
+    assert "is a run, whose files this would overwrite" in answer.err
+
+
+def test_measuring_on_a_folder_says_what_to_give(cli, run) -> None:
+    answer = cli("measure", run.path / "best", "--data", run.path, "--threads", 1)
+    assert answer.code == 2
+    assert "is a folder: give the data.json" in answer.err

@@ -105,6 +105,15 @@ class EngineContract(CompiledContract):
             assert "\n" not in str(caught.value)
             file.write_bytes(whole)
 
+    def test_refuses_a_file_with_two_inputs(self, copied):
+        model = onnx.load(copied / "model.onnx")
+        other = onnx.helper.make_tensor_value_info("other", onnx.TensorProto.FLOAT, [1])
+        model.graph.input.append(other)
+        model.graph.output.append(other)
+        onnx.save(model, copied / "model.onnx")
+        with pytest.raises(UserError, match=r"has [23] inputs"):
+            ENGINES[self.name].compile(copied, threads=2)
+
     def test_a_file_that_takes_any_size_has_no_input_shape(self, copied):
         model = onnx.load(copied / "model.onnx")
         model.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"

@@ -224,3 +224,8 @@ def test_the_contact_sheet_of_class_numbers_has_names_under_the_pictures_and_no_
     few = contact_sheet(Dataset(("cat", "dog"), splits, ignore_index=-1))
     many = contact_sheet(Dataset(("cat", "dog", *(f"class number {n}" for n in range(60))), splits, ignore_index=-1))
     assert few.shape == many.shape
+
+
+def test_a_split_without_a_pixel_that_counts_is_an_error() -> None:
+    report = check(Dataset(("ground", "sign"), {"train": [stub("a", [255, 255])]}))
+    assert [(problem.kind, problem.severity) for problem in report.problems] == [("every pixel ignored", "error")]

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tinysight.data.images import find_images, images_by_stem, read_image, read_mask, visible, write_png
+from tinysight.data.images import find_images, images_by_stem, is_own_png, read_image, read_mask, visible, write_png
 from tinysight.errors import UserError
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
@@ -127,3 +128,29 @@ def test_of_other_than_three_channels_the_first_is_seen_in_grey():
 
 def test_an_image_of_one_value_is_black():
     assert visible(np.full((3, 4, 4), 0.5, np.float32)).max() == 0
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    write_png(tmp_path / "a.png", PICTURE)
+    (tmp_path / "a.png").rename(tmp_path / os.fsdecode(b"\xff.png"))
+    with pytest.raises(UserError, match=r"udcff\.png.*not UTF-8: rename it"):
+        find_images(tmp_path)
+
+
+def test_a_pipe_called_like_an_image_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(UserError, match=r"a\.jpg is called like an image but is no regular file"):
+        find_images(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["EPS", "GIF", "PPM"])
+def test_other_formats_are_not_decoded_whatever_the_name_says(tmp_path: Path, kind: str) -> None:
+    Image.fromarray(PICTURE).save(tmp_path / "a.jpg", format=kind)
+    with pytest.raises(UserError, match="cannot be read as an image"):
+        read_image(tmp_path / "a.jpg")
+
+
+def test_own_pictures_are_told_from_others(tmp_path: Path) -> None:
+    write_png(tmp_path / "own.png", PICTURE)
+    Image.fromarray(PICTURE).save(tmp_path / "other.png")
+    assert [is_own_png(tmp_path / name) for name in ("own.png", "other.png", "none.png")] == [True, False, False]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinysight.data.sample import Array, Dataset, Sample
-from tinysight.data.splits import hold_out, missing_splits, require_splits
+from tinysight.data.splits import hold_out, missing_splits, require_splits, shared_with_train
 from tinysight.errors import UserError
 
 
@@ -124,3 +124,16 @@ def test_a_missing_split_is_named_with_those_there_are(splits, said) -> None:
 
 def test_a_test_split_may_be_missing() -> None:
     assert missing_splits(Dataset(("a", "b"), {"train": SINGLES, "val": SINGLES})) == ""
+
+
+def test_images_that_are_also_training_images_are_counted() -> None:
+    val = (SINGLES[3], *(Stub(f"v{number}", f"v{number}") for number in range(3)))
+    data = Dataset(("a", "b"), {"train": SINGLES, "val": val, "test": (Stub("t", "t"),)})
+    (said,) = shared_with_train(data)
+    assert "1 of 4 val images are also training images" in said
+
+
+def test_a_split_made_of_training_images_is_refused() -> None:
+    data = Dataset(("a", "b"), {"train": SINGLES, "val": SINGLES[:4], "test": (Stub("t", "t"),)})
+    with pytest.raises(UserError, match="4 of 4 val images are also training images"):
+        shared_with_train(data)

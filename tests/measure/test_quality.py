@@ -6,7 +6,7 @@ import pytest
 from tinysight.data import InputPolicy, Sample
 from tinysight.errors import UserError
 from tinysight.measure.quality import (
-    FEWEST_GROUPS,
+    FEWEST_UNITS,
     RESAMPLES,
     PerImage,
     bootstrap_scores,
@@ -66,11 +66,11 @@ def test_statistics_survive_the_disk(tmp_path):
 
 
 def test_enough_groups_are_the_unit_of_the_bootstrap():
-    assert per_image(20, FEWEST_GROUPS).unit == "group"
+    assert per_image(20, FEWEST_UNITS).unit == "group"
 
 
 def test_too_few_groups_are_not():
-    assert per_image(20, FEWEST_GROUPS - 1).unit == "image"
+    assert per_image(20, FEWEST_UNITS - 1).unit == "image"
 
 
 def test_images_without_a_group_in_common_are_drawn_one_by_one():
@@ -188,3 +188,10 @@ def test_scores_that_are_not_numbers_are_refused(tiny_task, strange):
 def test_scores_so_large_that_their_sum_overflows_are_numbers(tiny_task):
     largest = np.finfo(np.float32).max / 4
     assert predict_one(lambda images: brightness(images) + largest, POLICY, tiny_task, picture(4)).shape == (16, 16)
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "Only 1 image decided"), (4, "Only 4 images decided"), (5, "")])
+def test_too_few_images_to_be_certain_are_said(count, said):
+    caution = per_image(count, count).caution
+    assert said in caution
+    assert bool(said) == bool(caution)

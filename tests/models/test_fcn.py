@@ -41,15 +41,15 @@ def test_a_new_skip_changes_nothing_at_first():
 
 
 def detail(stride: int) -> float:
-    """Train on fields of 8 x 8 pixels, upsampling kept bilinear, and return the share of pixels it gets right."""
-    network = fcn(stride, dropout=0.0)
-    network.last.requires_grad_(False)
-    network.upsamplings.requires_grad_(False)
+    """Learn to score a fixed VGG's maps of fields of 8 x 8 pixels, and return the share of pixels it gets right."""
+    torch.manual_seed(0)
+    network = FCN(classes=2, stride=stride, encoder="vgg11_bn", hidden=16, dropout=0.0).requires_grad_(False)
+    scoring = [*network.head[-1].parameters(), *network.skips.parameters()]
     fields = torch.rand(8, 8, generator=torch.Generator().manual_seed(0)) > 0.5
     truth = fields.long().repeat_interleave(8, 0).repeat_interleave(8, 1)[None]
     picture = truth[:, None].expand(1, 3, 64, 64).float()
-    optimizer = torch.optim.Adam([tensor for tensor in network.parameters() if tensor.requires_grad], lr=1e-3)
-    for _ in range(30):
+    optimizer = torch.optim.Adam([weight.requires_grad_() for weight in scoring], lr=0.03)
+    for _ in range(40):
         optimizer.zero_grad()
         F.cross_entropy(network(picture), truth).backward()
         optimizer.step()

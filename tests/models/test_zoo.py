@@ -70,3 +70,14 @@ def test_both_libraries_list_encoders():
 def test_building_says_nothing(capfd: pytest.CaptureFixture[str]):
     build("pspnet", {"encoder": "test_resnet", "classes": 2})
     assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize("option", ["checkpoint_path", "pretrained", "pretrained_cfg"])
+def test_an_argument_by_which_the_library_loads_is_refused(option: str):
+    with pytest.raises(UserError, match=f"does not take the argument '{option}'"):
+        build("pspnet", {"encoder": "tu-test_resnet", "classes": 2, option: "file"})
+
+
+def test_an_encoder_that_is_no_name_is_refused():
+    with pytest.raises(UserError, match="unknown encoder '3'"):
+        build("pspnet", {"encoder": 3, "classes": 2})

@@ -159,6 +159,7 @@ def test_broken_json_is_named(folder, tiny_network, name: str, content: bytes):
     [
         ("spec.json", "{}"),
         ("spec.json", "[]"),
+        ("spec.json", '{"schema": "x", "spec": {}}'),
         ("spec.json", '{"schema": 1, "spec": {}}'),
         ("steps.json", '[{"a": 1}]'),
     ],
@@ -210,3 +211,23 @@ def test_a_copy_shares_nothing(narrowed):
     with torch.no_grad():
         copied.module[0].weight.zero_()
     assert narrowed.module[0].weight.abs().max() > 0
+
+
+@pytest.mark.parametrize("record", [{}, {"kept": 3}, {"layer": "0", "norms": [], "reader": "3", "kept": [10**30]}])
+def test_a_strange_structure_record_is_named(folder, tiny_network, record):
+    steps = json.loads((folder / "steps.json").read_text())
+    (folder / "steps.json").write_text(json.dumps([steps[0], steps[1] | {"record": record}]))
+    with pytest.raises(UserError, match=r"the 'narrow' step of .* does not fit this network"):
+        load_network(folder, into=tiny_network.module)
+
+
+def test_a_strange_input_record_is_named(folder, tiny_network):
+    steps = json.loads((folder / "steps.json").read_text())
+    (folder / "steps.json").write_text(json.dumps([steps[0] | {"record": {"height": "tall"}}, steps[1]]))
+    with pytest.raises(UserError, match=r"steps\.json is damaged"):
+        load_network(folder, into=tiny_network.module)
+
+
+def test_what_is_no_path_is_refused():
+    with pytest.raises(UserError, match="got int"):
+        load_network(3)  # type: ignore[arg-type]

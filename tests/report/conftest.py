@@ -32,10 +32,10 @@ def whole_run(tiny_artifact, tiny_int8, tiny_data, tmp_path_factory) -> Path:
         bundle, network, _ = compile_bundle(run / "candidates" / identity, "onnxruntime", 2)
         evaluated = evaluate(network, bundle.input, bundle.make_task(), samples, lambda: None)
         evaluated.save(run / "candidates" / identity / PER_IMAGE)
-    for name, losses in {"reference-123": (0.9, 0.5, 0.4), "b": (0.4, 0.3)}.items():
+    for folder, losses in {"candidates/r": (0.9, 0.5, 0.4), "training/b": (0.4, 0.3)}.items():
         lines = [json.dumps({"epoch": epoch, "loss": loss}) for epoch, loss in enumerate(losses, 1)]
-        (run / "training" / name).mkdir(parents=True)
-        (run / "training" / name / "history.jsonl").write_text("\n".join(lines))
+        (run / folder).mkdir(parents=True, exist_ok=True)
+        (run / folder / "history.jsonl").write_text("\n".join(lines))
     (run / "plan.json").write_text(json.dumps({"name": "signs", "data": {"reader": "facades"}}))
     return run
 

@@ -15,7 +15,7 @@ from tinysight.report.snippet import snippet
 
 @pytest.mark.parametrize("normalised_by", ["tinysight", "caller"])
 @pytest.mark.parametrize("mode", ["resize", "pad"])
-@pytest.mark.parametrize("size", [(100, 61), (20, 30), (32, 48)])
+@pytest.mark.parametrize("size", [(100, 61), (20, 30), (32, 48), (1, 200)])
 def test_the_program_predicts_what_tinysight_predicts(
     tiny_artifact, tiny_task, tmp_path, monkeypatch, normalised_by, mode, size
 ):

@@ -260,3 +260,36 @@ def test_a_column_that_others_split_is_left_out_of_the_csv(tmp_path, make_record
     header = (tmp_path / "run" / "results.csv").read_text().splitlines()[0].split(",")
     assert "quality" not in header
     assert "quality.value" in header
+
+
+def test_a_folder_of_somebody_else_stays_as_it_is(tmp_path):
+    """Even one with a plan.json, and files whose names look like drafts."""
+    foreign = ["plan.json", ".backup.2024/thesis.tex", ".env.1", "sub/.cache.2.txt", ".tinysight-draft.x.7.json"]
+    for name in foreign:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text('{"name": "theirs"}')
+    with pytest.raises(UserError, match="another recipe"):
+        RunFolder(tmp_path, {"name": "mine"})
+    assert all((tmp_path / name).is_file() for name in foreign)
+
+
+def test_only_drafts_are_swept_from_a_run(tmp_path):
+    RunFolder(tmp_path, {"name": "mine"}).close()
+    for name in (".notes.2024.md", ".tinysight-draft.model.77.onnx"):
+        (tmp_path / name).write_text("x")
+    RunFolder(tmp_path, {"name": "mine"}).close()
+    assert (tmp_path / ".notes.2024.md").is_file()
+    assert not (tmp_path / ".tinysight-draft.model.77.onnx").exists()
+
+
+def test_a_name_with_another_line_end_can_be_read_again(tmp_path, make_record):
+    (tmp_path / "candidates.jsonl").write_text(
+        json.dumps(make_record("a", variant="two\u2028lines").line(), ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+    assert read_candidates(tmp_path)[0].variant == "two\u2028lines"
+
+
+def test_a_kill_before_the_plan_was_written_leaves_a_new_folder(tmp_path):
+    (tmp_path / ".tinysight-draft.plan.77.json").write_text("{")
+    RunFolder(tmp_path, {"name": "mine"}).close()
+    assert not list(tmp_path.glob(".*"))

@@ -67,3 +67,11 @@ def test_a_changed_record_leaves_the_first_as_it_was(make_record):
     record = make_record("a")
     assert record.with_(why="because").why == "because"
     assert record.why == ""
+
+
+@pytest.mark.parametrize(
+    "changes", [{"id": "../../evil"}, {"id": ""}, {"steps": [{"kind": "weights"}]}, {"steps": [{"method": "trim"}]}]
+)
+def test_a_line_that_names_no_candidate_is_refused(make_record, changes):
+    with pytest.raises(ValueError, match=r"names no candidate|validation error"):
+        CandidateRecord.from_line(make_record("a").line() | changes)

@@ -260,3 +260,10 @@ def test_epochs_of_a_trunk_that_others_trained_took_no_time(tmp_path):
     _fit(tmp_path / "5", _constant(5, 1), trunk=tmp_path / "trunk")
     lines = [json.loads(line) for line in (tmp_path / "5" / "history.jsonl").read_text().splitlines()]
     assert [line["seconds"] > 0 for line in lines] == [False, False, True, True, True]
+
+
+def test_a_stray_file_beside_a_trunk_is_left_alone(tmp_path):
+    _fit(tmp_path / "3", _constant(3, 1), trunk=tmp_path / "trunk")
+    (tmp_path / "trunk" / "abc.pt").write_bytes(b"mine")
+    _fit(tmp_path / "5", _constant(5, 1), trunk=tmp_path / "trunk")
+    assert (tmp_path / "trunk" / "abc.pt").read_bytes() == b"mine"

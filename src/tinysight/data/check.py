@@ -21,9 +21,9 @@ __all__ = ["CheckReport", "Problem", "check"]
 class Problem:
     """One thing wrong. With an ``error``, numbers from the data set mean nothing; a ``warning`` is worth knowing.
 
-    ``kind`` is one of: unreadable file, size mismatch, label out of range, empty split, one class only, empty class,
-    identical images across splits, identical images, group across splits, EXIF rotation. ``where`` is a sample's or a
-    split's name.
+    ``kind`` is one of: unreadable file, size mismatch, label out of range, empty split, every pixel ignored, one class
+    only, empty class, identical images across splits, identical images, group across splits, EXIF rotation. ``where``
+    is a sample's or a split's name.
     """
 
     kind: str
@@ -137,6 +137,9 @@ def _class_problems(dataset: Dataset, split: str, tally: _Tally) -> Iterator[Pro
         yield Problem("empty split", split, "it holds no image: check the data folder's layout", "error")
     present = [name for name, count in zip(dataset.classes, tally.labels, strict=True) if count]
     if not present:
+        if tally.ignored:
+            what = f"all {tally.ignored} pixels hold the ignore_index: nothing can be learned or scored here"
+            yield Problem("every pixel ignored", split, what, "error")
         return
     if len(present) == 1:
         what = f"every label is {present[0]}: there is nothing to tell apart"

@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngInfo
 
 from tinysight.data.archive import Readable
-from tinysight.errors import UserError
+from tinysight.errors import UserError, has_half_characters
 from tinysight.files import write_atomically
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "find_images",
     "images_by_stem",
     "is_image",
+    "is_own_png",
     "read_image",
     "read_mask",
     "visible",
@@ -34,6 +36,11 @@ _BROKEN = (
     OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, zipfile.BadZipFile,
     Image.DecompressionBombError,
 )  # fmt: skip
+
+MAKER = "tinysight"
+
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
+"""Whatever a file's name says, nothing else is decoded: some of Pillow's formats start other programs."""
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
@@ -47,6 +54,11 @@ def find_images(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise UserError(f"the folder {folder} does not exist: check the path in the recipe or on the command line")
     found = sorted(path for path in folder.iterdir() if is_image(path.name))
+    for path in found:
+        if has_half_characters(path.name):
+            raise UserError(f"{folder} holds the file {path.name!r}, whose name is not UTF-8: rename it")
+        if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+            raise UserError(f"{path} is called like an image but is no regular file: take it out of the folder")
     if not found:
         raise UserError(f"{folder} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}): check the path")
     return found
@@ -85,7 +97,8 @@ def read_image(path: Readable) -> NDArray[np.uint8]:
 
 def asks_to_be_turned(path: Readable) -> bool:
     """Tell whether viewers show the image turned or mirrored, by its EXIF tag, which ``read_image`` ignores."""
-    return bool(_decode(path, lambda picture: picture.getexif().get(ExifTags.Base.Orientation, 1)) != 1)
+    # Not the PNG reader's own getexif, which decodes the whole picture to look behind its pixels.
+    return bool(_decode(path, lambda picture: Image.Image.getexif(picture).get(ExifTags.Base.Orientation, 1)) != 1)
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
@@ -108,8 +121,18 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
 
 
 def write_png(path: Path, picture: NDArray[Any]) -> None:
-    """Write a uint8 picture (height x width, or height x width x 3 RGB) as PNG."""
-    write_atomically(path, lambda draft: Image.fromarray(picture).save(draft, format="PNG"))
+    """Write a uint8 picture (height x width, or height x width x 3 RGB) as PNG, with the note that it is our own."""
+    note = PngInfo()
+    note.add_text("Software", MAKER)
+    write_atomically(path, lambda draft: Image.fromarray(picture).save(draft, format="PNG", pnginfo=note))
+
+
+def is_own_png(path: Path) -> bool:
+    """Tell whether ``write_png`` made the file, so that it may be made anew."""
+    try:
+        return bool(_decode(path, lambda picture: picture.info.get("Software") == MAKER))
+    except UserError:
+        return False
 
 
 def visible(image: NDArray[Any]) -> NDArray[np.uint8]:
@@ -139,7 +162,7 @@ Decoded = TypeVar("Decoded")
 
 def _decode(path: Readable, convert: Callable[[Image.Image], Decoded]) -> Decoded:
     try:
-        with path.open("rb") as file, Image.open(file) as picture:
+        with path.open("rb") as file, Image.open(file, formats=FORMATS) as picture:
             return convert(picture)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: restore it, or take its sample out") from None

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysight.data.sample import Sample
-from tinysight.errors import UserError
+from tinysight.errors import UserError, one_line
 
 __all__ = ["LiveSample", "live_samples", "to_image"]
 
@@ -27,7 +27,15 @@ class LiveSample(Sample):
 
     def read(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Fetch the item and turn it into arrays."""
-        item = self.dataset[self.index]
+        try:
+            item = self.dataset[self.index]
+        except UserError:
+            raise
+        except Exception as error:  # whatever somebody's data set raises
+            raise UserError(
+                f"item {self.index} of the data set cannot be read ({type(error).__name__}: {one_line(error)}): "
+                "correct its __getitem__, or take the item out"
+            ) from error
         if not isinstance(item, tuple | list) or len(item) != 2:
             raise UserError(f"item {self.index} of the data set is not (image, target): return a pair from __getitem__")
         return to_image(item[0]), to_target(item[1])
@@ -49,9 +57,13 @@ def live_samples(dataset: Any, split: str) -> Sequence[Sample]:
     """
     if isinstance(dataset, Mapping) or not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
         raise UserError(f"data['{split}'] must be a data set with a length and items, got {type(dataset).__name__}")
-    if len(dataset) == 0:
+    try:
+        count = len(dataset)
+    except Exception as error:
+        raise UserError(f"data['{split}'] has no length ({one_line(error)}): correct its __len__") from error
+    if count == 0:
         raise UserError(f"data['{split}'] is empty: give it at least one (image, target)")
-    return [LiveSample(dataset, index, f"{split}-{index:06d}") for index in range(len(dataset))]
+    return [LiveSample(dataset, index, f"{split}-{index:06d}") for index in range(count)]
 
 
 def to_image(image: Any) -> NDArray[Any]:
@@ -66,6 +78,8 @@ def to_image(image: Any) -> NDArray[Any]:
         image = image.detach().cpu()
         image = image.float() if image.is_floating_point() else image  # NumPy has no bfloat16
     array = np.asarray(image)
+    if array.ndim == 3 and 0 in array.shape:
+        raise UserError(f"an image is {array.dtype} {array.shape}, without a single pixel: take it out")
     if array.dtype.kind == "f" and array.ndim == 3:
         return array.astype(np.float32)
     if array.dtype == np.uint8 and array.ndim == 3:

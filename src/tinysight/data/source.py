@@ -46,7 +46,8 @@ def open_data(path: Path) -> Dataset:
         UserError: the file is missing or broken, or the data it describes is gone.
     """
     if not path.is_file():
-        raise UserError(f"{path} does not exist: give the data.json of a run, or a recipe")
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise UserError(f"{path} {what}: give the data.json of a run, or a recipe")
     remedy = "give the data.json of a run, or a recipe"
     stored = read_json(path, remedy)
     try:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from tinysight.data.sample import Dataset, Sample
 from tinysight.errors import UserError
 
-__all__ = ["TEST_FRACTION", "hold_out", "missing_splits", "require_splits"]
+__all__ = ["TEST_FRACTION", "hold_out", "missing_splits", "require_splits", "shared_with_train"]
 
 TEST_FRACTION = 0.15
 """The share of the training images set aside as test images, where nobody says otherwise."""
@@ -36,6 +36,28 @@ def require_splits(dataset: Dataset) -> None:
     """
     if missing := missing_splits(dataset):
         raise UserError(missing)
+
+
+def shared_with_train(dataset: Dataset) -> list[str]:
+    """Say of every split whose images are partly training images, byte for byte, how many are.
+
+    Raises:
+        UserError: most images of a split are: what is scored there is memory.
+    """
+    known = {sample.image_digest() for sample in dataset.split("train")}
+    found = []
+    for split in ("val", "test"):
+        samples = dataset.split(split)
+        shared = sum(sample.image_digest() in known for sample in samples)
+        what = f"{shared} of {len(samples)} {split} images are also training images"
+        if 2 * shared > len(samples):
+            raise UserError(
+                f"{what}: a network is scored there on what it has learned by heart; keep every image in one split "
+                "('tinysight data check' lists them)"
+            )
+        if shared:
+            found.append(f"{what}: scores there flatter the network ('tinysight data check' lists them).")
+    return found
 
 
 def hold_out(dataset: Dataset, fraction: float, split: str = "test") -> Dataset:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tinysight.errors import UserError
 
-__all__ = ["MODEL_ONNX", "Compiled", "Engine", "require_file"]
+__all__ = ["MODEL_ONNX", "Compiled", "Engine", "require_file", "require_one_input"]
 
 MODEL_ONNX = "model.onnx"
 
@@ -67,6 +67,19 @@ class Engine(ABC):
     @abstractmethod
     def refuse(self, execute: str) -> str | None:
         """Say why this engine cannot execute ``execute`` on this machine; None where it can."""
+
+
+def require_one_input(model: Path, inputs: int, outputs: int) -> None:
+    """Refuse a model file that does not turn one batch of images into scores.
+
+    Raises:
+        UserError: it has another number of inputs, or no output.
+    """
+    if inputs != 1 or not outputs:
+        raise UserError(
+            f"{model} has {inputs} inputs and {outputs} outputs: give a network that takes one batch of images and "
+            "returns scores"
+        )
 
 
 def require_file(path: Path) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.engines.base import MODEL_ONNX, Compiled, Engine, require_file
+from tinysight.engines.base import MODEL_ONNX, Compiled, Engine, require_file, require_one_input
 from tinysight.engines.quiet import import_onnxruntime
 from tinysight.errors import UserError
 
@@ -54,6 +54,7 @@ class OnnxRuntime(Engine):
                     f"ONNX Runtime cannot load {model} ({str(error).splitlines()[0]}): export it again, or choose "
                     "another engine"
                 ) from error
+            require_one_input(model, len(session.get_inputs()), len(session.get_outputs()))
             return _OnnxRuntimeNetwork(session, _integer_share(optimised.read_bytes()))
 
     def refuse(self, execute: str) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.engines.base import MODEL_ONNX, Compiled, Engine, require_file
+from tinysight.engines.base import MODEL_ONNX, Compiled, Engine, require_file, require_one_input
 from tinysight.engines.hardware import processor
 from tinysight.engines.quiet import import_openvino
 from tinysight.errors import UserError
@@ -49,11 +49,13 @@ class OpenVino(Engine):
         }
         model = self.files(artifact)[0]
         try:
-            return _OpenVinoNetwork(ov.Core().compile_model(ov.convert_model(model), "CPU", settings), execute)
+            compiled = ov.Core().compile_model(ov.convert_model(model), "CPU", settings)
         except Exception as error:  # an operator it lacks is an exception type of its own, not a RuntimeError
             raise UserError(
                 f"OpenVINO cannot load {model} ({_last_line(error)}): export it again, or choose another engine"
             ) from error
+        require_one_input(model, len(compiled.inputs), len(compiled.outputs))
+        return _OpenVinoNetwork(compiled, execute)
 
     def refuse(self, execute: str) -> str | None:
         """bf16 needs a processor that has it: OpenVINO would otherwise run f32 and say nothing."""

@@ -24,8 +24,8 @@ PER_IMAGE = "per_image.npz"
 """Where a candidate's folder keeps its statistics on the validation split."""
 
 RESAMPLES = 2000
-FEWEST_GROUPS = 5
-"""A bootstrap over fewer groups says nothing about the spread between them."""
+FEWEST_UNITS = 5
+"""A bootstrap over fewer images or groups says nothing about the spread between them."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class PerImage:
     @property
     def unit(self) -> str:
         """What is drawn in a bootstrap: ``group`` where enough are known, else ``image``."""
-        return "group" if FEWEST_GROUPS <= len(set(self.groups)) < len(self.groups) else "image"
+        return "group" if FEWEST_UNITS <= len(set(self.groups)) < len(self.groups) else "image"
 
     @property
     def units(self) -> int:
@@ -71,6 +71,11 @@ class PerImage:
     def caution(self) -> str:
         """What to know about the bootstrap's unit; empty where there is nothing."""
         count = len(set(self.groups))
+        if len(self.names) < FEWEST_UNITS:
+            return (
+                f"Only {len(self.names)} image{'s' if len(self.names) > 1 else ''} decided: too few to tell how much "
+                "images differ, so the certainty is overstated."
+            )
         if self.unit == "group" or count == len(self.groups):
             return ""
         return (

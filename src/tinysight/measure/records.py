@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from tinysight.config import Config
 
 __all__ = ["Bytes", "Latency", "PrecisionRead", "Prospect", "Quality", "Speedup"]
@@ -22,15 +24,15 @@ class Bytes(Config):
 
     engine: str
     files: dict[str, int]
-    total: int
-    compressed: int
+    total: int = Field(gt=0)
+    compressed: int = Field(gt=0)
 
 
 class Latency(Config):
     """Milliseconds of one call: median and 90th percentile over ``runs`` calls, with everything they depend on."""
 
-    p50: float
-    p90: float
+    p50: float = Field(gt=0)
+    p90: float = Field(gt=0)
     engine: str
     engine_version: str
     threads: int
@@ -44,9 +46,9 @@ class Speedup(Config):
     """How many times faster than ``vs``: median over interleaved rounds, with their 5th and 95th percentile."""
 
     vs: str
-    ratio: float
-    low: float
-    high: float
+    ratio: float = Field(gt=0)
+    low: float = Field(gt=0)
+    high: float = Field(gt=0)
 
 
 class PrecisionRead(Config):

@@ -26,8 +26,19 @@ __all__ = [
     "parameters_of",
 ]
 
-CHOSEN_ELSEWHERE = {"encoder_name", "encoder_weights", "in_channels", "classes", "kwargs"}
-"""Arguments of the libraries' classes that no recipe sets."""
+CHOSEN_ELSEWHERE = {
+    "encoder": "it is a setting of its own",
+    "encoder_name": "the encoder is a setting of its own",
+    "encoder_weights": "weights start random, or come from model.checkpoint",
+    "in_channels": "photos have three channels",
+    "classes": "their number follows from the data",
+    "num_classes": "their number follows from the data",
+    "kwargs": "name the arguments themselves",
+}
+"""Arguments of the libraries' classes that no recipe sets, and why."""
+
+LOADING = ("checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "weights", "weights_backbone")
+"""Arguments by which libraries read files or download: a specification, perhaps a stranger's, must do neither."""
 
 
 def encoder_names() -> tuple[list[str], list[str]]:
@@ -61,6 +72,7 @@ def build_decoder(name: str, source: str, args: dict[str, Any]) -> nn.Module:
     options = dict(args)
     encoder = library_encoder(options.pop("encoder", "resnet18"))
     library_class = _found(source)
+    _refuse_loading(name, options)
     _refuse_swallowed(name, library_class, encoder, options)
     about = f"{name} with encoder '{encoder}' and {options}"
     return _built(about, lambda: library_class(encoder_name=encoder, encoder_weights=None, **options))
@@ -76,6 +88,7 @@ def build_classifier(name: str, source: str, args: dict[str, Any]) -> nn.Module:
 
     options = dict(args)
     encoder, classes = options.pop("encoder", "resnet18"), options.pop("classes", 1000)
+    _refuse_loading(name, options)
     of_timm, of_torchvision = classifier_names()
     about = f"{name} '{encoder}' with {options}"
     if encoder in of_timm:
@@ -85,7 +98,7 @@ def build_classifier(name: str, source: str, args: dict[str, Any]) -> nn.Module:
         return _built(
             about, lambda: torchvision.models.get_model(encoder, weights=None, num_classes=classes, **options)
         )
-    raise unknown_name("classification network", encoder, [*of_timm, *of_torchvision])
+    raise unknown_name("classification network", str(encoder), [*of_timm, *of_torchvision])
 
 
 def build_own(name: str, source: str, args: dict[str, Any]) -> nn.Module:
@@ -116,6 +129,15 @@ def _found(source: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
+def _refuse_loading(name: str, options: dict[str, Any]) -> None:
+    for option in LOADING:
+        if option in options:
+            raise UserError(
+                f"{name} does not take the argument '{option}', which loads weights: take it out, and give trained "
+                "weights as model.checkpoint"
+            )
+
+
 def _refuse_swallowed(name: str, library_class: type[nn.Module], encoder: str, options: dict[str, Any]) -> None:
     """The library hands arguments it does not know to timm's encoders; for its own encoders it drops them silently."""
     if encoder.startswith("tu-"):
@@ -123,18 +145,20 @@ def _refuse_swallowed(name: str, library_class: type[nn.Module], encoder: str, o
     known = inspect.signature(library_class).parameters.keys()
     for option in options:
         if option not in known:
-            unknown = unknown_name(f"argument of {name}", option, known - CHOSEN_ELSEWHERE)
+            unknown = unknown_name(f"argument of {name}", option, known - CHOSEN_ELSEWHERE.keys())
             of_timm = f"tu-{encoder}" if encoder in encoder_names()[1] else "one of timm's"
             raise UserError(f"{unknown}; arguments of an encoder need timm's own: {of_timm}")
 
 
-def library_encoder(encoder: str) -> str:
+def library_encoder(encoder: Any) -> str:
     """Translate an encoder's name into the library's: its own as they are, timm's with the prefix ``tu-``.
 
     Raises:
         UserError: neither library has it; the nearest name is suggested.
     """
     own, timm_names = encoder_names()
+    if not isinstance(encoder, str):
+        raise unknown_name("encoder", repr(encoder), own)
     bare = encoder.removeprefix("tu-")
     if encoder in own:
         return encoder

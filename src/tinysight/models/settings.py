@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from tinysight.config import Config
 from tinysight.errors import unknown_name
 from tinysight.models.spec import ModelSpec
-from tinysight.models.zoo import ZOO
+from tinysight.models.zoo import CHOSEN_ELSEWHERE, ZOO
 
-__all__ = ["ModelSettings"]
+__all__ = ["LibraryArgs", "ModelSettings"]
+
+
+def _refuse_chosen_elsewhere(args: dict[str, Any]) -> dict[str, Any]:
+    for key in args:
+        if key in CHOSEN_ELSEWHERE:
+            raise ValueError(f"'{key}' is no argument to give: {CHOSEN_ELSEWHERE[key]}")
+    return args
+
+
+LibraryArgs = Annotated[dict[str, Any], AfterValidator(_refuse_chosen_elsewhere)]
+"""Arguments of a network's library, without those that tinysight chooses."""
 
 
 class ModelSettings(Config):
@@ -25,7 +36,7 @@ class ModelSettings(Config):
 
     name: str = "pspnet"
     encoder: str = "resnet18"
-    args: dict[str, Any] = Field(default_factory=dict)
+    args: LibraryArgs = Field(default_factory=dict)
     output: str | int | None = None
     checkpoint: Path | None = None
 

@@ -12,7 +12,7 @@ from tinysight.models.libraries import CHOSEN_ELSEWHERE, build_classifier, build
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["ZOO", "ZooRow", "build", "defaults_of"]
+__all__ = ["CHOSEN_ELSEWHERE", "ZOO", "ZooRow", "build", "defaults_of"]
 
 SMP = "segmentation_models_pytorch"
 

@@ -123,6 +123,8 @@ def load_network(folder: Path | str, *, into: nn.Module | None = None, trust: bo
     Raises:
         UserError: files are missing, the builder is not trusted or not given, or the weights do not fit.
     """
+    if not isinstance(folder, str | Path):
+        raise UserError(f"a checkpoint is a folder or a .pt2 file, got {type(folder).__name__}: give its path")
     folder = Path(folder)
     if folder.suffix == ".pt2":
         return _load_program(folder, trust)
@@ -141,7 +143,9 @@ def load_network(folder: Path | str, *, into: nn.Module | None = None, trust: bo
         if issubclass(method, StructureReduction):
             module = _replay(method, module, step, folder)
     _load_weights(module, folder / WEIGHTS)
-    return Network(module.eval(), stored.spec, stored.input, steps)
+    network = Network(module.eval(), stored.spec, stored.input, steps)
+    _refuse_strange_records(network, folder)
+    return network
 
 
 def checkpoint_folder(path: Path) -> Path:
@@ -179,10 +183,20 @@ def _load_program(path: Path, trust: bool) -> Network:
 def _replay(method: type[StructureReduction], module: nn.Module, step: Step, folder: Path) -> nn.Module:
     try:
         return method.replay(module, step.record)
-    except (AttributeError, KeyError, IndexError, RuntimeError) as error:
+    except Exception as error:  # whatever a record of another network, or of another type, leads to
         raise UserError(
-            f"the '{step.method}' step of {folder} does not fit this network ({error}): "
+            f"the '{step.method}' step of {folder} does not fit this network ({one_line(error)}): "
             "load it into the network it was made from"
+        ) from error
+
+
+def _refuse_strange_records(network: Network, folder: Path) -> None:
+    """Replay what is replayed on use only, so that a damaged record is told when it is read."""
+    try:
+        _ = network.input, network.precision
+    except Exception as error:
+        raise UserError(
+            f"{folder / 'steps.json'} is damaged ({one_line(error)}): restore it or save the checkpoint again"
         ) from error
 
 
@@ -197,7 +211,8 @@ class _Stored(Config):
 def _read(path: Path, kind: Any) -> Any:
     remedy = "restore it or save the checkpoint again"
     content = read_json(path, remedy)
-    if isinstance(content, dict) and content.get("schema", 0) > SCHEMA:
+    schema = content.get("schema") if isinstance(content, dict) else None
+    if isinstance(schema, int) and schema > SCHEMA:
         raise UserError(f"{path} has schema {content['schema']}, newer than this tinysight knows: update tinysight")
     try:
         return TypeAdapter(kind).validate_python(content)

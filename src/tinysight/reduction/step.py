@@ -6,6 +6,7 @@ inside their methods only, so that recipes are checked, and mistakes reported, b
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tinysight.config import Config
 from tinysight.data import InputPolicy, Sample
+from tinysight.models.zoo import defaults_of
 from tinysight.progress import Progress
 from tinysight.tasks import Task
 
@@ -187,10 +189,15 @@ class ArchitectureReduction(Reduction):
     def reduce(self, network: Network, context: Context) -> Network:
         """Build the student; the record says what it was made from."""
         spec = self.design(network.spec, len(context.task.classes))
-        if (spec.builder, spec.args) == (network.spec.builder, network.spec.args):
+        if _spelled_out(spec) == _spelled_out(network.spec):
             raise NotApplicable("the network is built like this already")
         student = network.rebuilt(spec, self.step({"from": network.spec.model_dump(mode="json")}))
         return student.inheriting(network) if self.inherits else student
+
+
+def _spelled_out(spec: ModelSpec) -> str:
+    """Write a specification with its library's defaults filled in, so that equal networks are equal."""
+    return json.dumps([spec.builder, (defaults_of(spec.builder) or {}) | spec.args], sort_keys=True, default=str)
 
 
 class StructureReduction(Reduction):

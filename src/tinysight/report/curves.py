@@ -15,7 +15,6 @@ from tinysight.runs.records import CandidateRecord
 __all__ = ["Curve", "Sweep", "epoch_sweeps", "sweep_panels", "training_curves"]
 
 TRAININGS, HISTORY = "training", "history.jsonl"
-REFERENCE = "reference-*"
 
 
 class Curve(NamedTuple):
@@ -54,8 +53,7 @@ def training_curves(run: Path, records: Sequence[CandidateRecord]) -> list[Curve
     by_id = {record.id: record for record in records}
     groups: dict[str, list[_Training]] = defaultdict(list)
     for record in records:
-        path = _reference_history(run) if record.verdict == "reference" else run / TRAININGS / record.id / HISTORY
-        if path and (losses := _losses(path)):
+        if losses := _losses(_history(run, record)):
             groups[_title(record.stage, by_id.get(record.parent or ""))].append(_Training(record, losses))
     return [_losses_panel(title, trainings) for title, trainings in groups.items()]
 
@@ -81,10 +79,11 @@ def sweep_panels(records: Sequence[CandidateRecord], metric: str) -> list[Curve]
     return [_sweep_panel(sweep, level, metric) for sweep in epoch_sweeps(records)]
 
 
-def _reference_history(run: Path) -> Path | None:
-    """Return the history of the reference's training; after a changed recipe there are several, the last counts."""
-    found = sorted((run / TRAININGS).glob(f"{REFERENCE}/{HISTORY}"), key=lambda path: path.stat().st_mtime)
-    return found[-1] if found else None
+def _history(run: Path, record: CandidateRecord) -> Path:
+    """Return where the history of a candidate's training lies; references share trainings, so each keeps a copy."""
+    if record.verdict == "reference":
+        return run / (record.artifact or "") / HISTORY
+    return run / TRAININGS / record.id / HISTORY
 
 
 def _losses(path: Path) -> tuple[tuple[float, float], ...]:

@@ -141,7 +141,7 @@ def write_samples(run: Path, shown: Sequence[Gallery]) -> None:
         for number, row in enumerate(gallery.rows, 1)
     }
     for old in folder.glob("*.jpg"):
-        if old.name not in wanted:
+        if old.name not in wanted and re.match(r"[a-z_]+_\d+_", old.name):
             old.unlink()
     for name, row in wanted.items():
         _store(folder / name, _jpeg(_side_by_side(row)))

@@ -1,4 +1,4 @@
-"""Plain Python for a bundle's card: what ``predict`` does, with onnxruntime and OpenCV alone."""
+"""Plain Python for a bundle's card: what ``predict`` does, with onnxruntime, OpenCV and Pillow alone."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FIT = {
 fitted = cv2.resize(photo, ({width}, {height}), interpolation=shrink).reshape({height}, {width}, -1)""",
     "pad": """\
 scale = min({height} / rows, {width} / columns)
-filled = min({height}, round(rows * scale)), min({width}, round(columns * scale))
+filled = max(1, min({height}, round(rows * scale))), max(1, min({width}, round(columns * scale)))
 fitted = np.full(({height}, {width}, {channels}), {padding}, photo.dtype)
 scaled = cv2.resize(photo, filled[::-1], interpolation=shrink)
 fitted[: filled[0], : filled[1]] = scaled.reshape(*filled, -1)""",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tinysight.errors import UserError, one_line
-from tinysight.files import read_json, sweep_drafts, write_json, write_text
+from tinysight.files import DRAFT, read_json, sweep_drafts, write_json, write_text
 from tinysight.runs.records import CandidateRecord
 
 __all__ = ["CANDIDATES", "PLAN", "RESULT", "RunFolder", "differences", "next_free", "read_candidates"]
@@ -36,12 +36,12 @@ class RunFolder:
         self.path = path.absolute()
         self._make()
         self._lock = self._take_lock()
-        sweep_drafts(self.path)
         self._table: dict[str, CandidateRecord] = {}
         self.continued = (self.path / PLAN).is_file()
         try:
             if self.continued:
                 self._compare(plan, update)
+            sweep_drafts(self.path)  # not before: the folder may turn out to be somebody else's
             write_json(self.path / PLAN, dict(plan))
         except BaseException:
             self.close()
@@ -50,9 +50,13 @@ class RunFolder:
     def _make(self) -> None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            strangers = [entry.name for entry in self.path.iterdir() if entry.name != "lock"]
+            strangers = [
+                entry.name for entry in self.path.iterdir() if entry.name != "lock" and not entry.name.startswith(DRAFT)
+            ]
         except (FileExistsError, NotADirectoryError):
             raise UserError(f"--out {self.path} is a file: give a folder") from None
+        except ValueError as error:  # a null character
+            raise UserError(f"--out {self.path}: {error}: give another name") from None
         if strangers and not (self.path / PLAN).is_file():
             raise UserError(
                 f"--out {self.path} holds files that are not a tinysight run ('{sorted(strangers)[0]}'): "
@@ -146,7 +150,8 @@ def read_candidates(run: Path) -> list[CandidateRecord]:
     if not path.is_file():
         raise UserError(f"{run} holds no {CANDIDATES}: give the folder of a run that has measured something")
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines: a name may hold one of Unicode's other line ends.
+        lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line]
         records = [CandidateRecord.from_line(json.loads(line)) for line in lines]
     except (ValueError, TypeError, RecursionError) as error:
         reason = one_line(error)
@@ -182,7 +187,7 @@ def next_free(folder: Path, name: str) -> Path:
 def _recomputed(changed: Iterable[str]) -> str:
     """Say what a changed plan would compute again."""
     keys = {line.split(":")[0].split(".")[0] for line in changed}
-    if keys & {"model", "train", "data", "input", "seed", "task", "device"}:
+    if keys & {"model", "train", "data", "test_fraction", "input", "seed", "task", "device"}:
         return "Everything would be computed again, the reference included"
     if "engine" in keys:
         return "The reference's training would be kept, every measurement made again"

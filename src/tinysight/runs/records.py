@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
+
 from tinysight.config import Config
 from tinysight.measure.records import Bytes, Latency, PrecisionRead, Prospect, Quality, Speedup
 
@@ -12,6 +15,17 @@ __all__ = ["SCHEMA", "CandidateRecord", "Drop", "Verdict"]
 SCHEMA = 1
 
 Verdict = Literal["reference", "best", "acceptable", "undecided", "unacceptable", "failed", "skipped", "not_run"]
+
+
+class StepLine(TypedDict):
+    """A step as records name it."""
+
+    kind: str
+    method: str
+    version: int
+
+
+STEPS = TypeAdapter(list[StepLine])
 
 
 class Drop(Config):
@@ -70,9 +84,17 @@ class CandidateRecord(Config):
 
     @staticmethod
     def from_line(line: dict[str, Any]) -> CandidateRecord:
-        """Read a line of ``candidates.jsonl``."""
+        """Read a line of ``candidates.jsonl``.
+
+        Raises:
+            ValueError: it is none.
+        """
         content = dict(line)
-        return CandidateRecord.model_validate({"schema_": content.pop("schema", SCHEMA), **content})
+        record = CandidateRecord.model_validate({"schema_": content.pop("schema", SCHEMA), **content})
+        if not record.id.replace("-", "").replace("_", "").isalnum():
+            raise ValueError(f"'{record.id}' names no candidate")  # but perhaps another folder
+        STEPS.validate_python(record.steps)
+        return record
 
     def with_(self, **changes: Any) -> CandidateRecord:
         """Return the record with some fields changed."""

@@ -109,3 +109,7 @@ class Task(ABC):
     @abstractmethod
     def write(self, prediction: NDArray[Any], path: Path) -> None:
         """Write a prediction for other programs to read; ``path`` ends in ``suffix``."""
+
+    @abstractmethod
+    def wrote(self, path: Path) -> bool:
+        """Tell whether ``write`` made the file, so that it may be made anew."""

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from tinysight.data import InputPolicy
 from tinysight.data.palette import captioned
-from tinysight.files import write_json
+from tinysight.errors import UserError
+from tinysight.files import read_json, write_json
 from tinysight.tasks.base import Task
 
 __all__ = ["Classification", "roc_curve"]
@@ -157,6 +158,14 @@ class Classification(Task):
         ranked = np.argsort(-prediction, kind="stable")
         probabilities = {self.classes[index]: round(float(prediction[index]), 6) for index in ranked}
         write_json(path, {"class": self.classes[ranked[0]], "probabilities": probabilities})
+
+    def wrote(self, path: Path) -> bool:
+        """Nobody else's JSON has just these keys."""
+        try:
+            content = read_json(path)
+        except UserError:
+            return False
+        return isinstance(content, dict) and list(content) == ["class", "probabilities"]
 
 
 def roc_curve(positive: NDArray[np.bool_], scores: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

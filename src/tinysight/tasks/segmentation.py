@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysight.data import InputPolicy
-from tinysight.data.images import write_png
+from tinysight.data.images import is_own_png, write_png
 from tinysight.data.palette import class_colours, overlay
 from tinysight.tasks.base import Task
 
@@ -47,8 +47,8 @@ class Segmentation(Task):
         resized = "cv2.resize(plane, (columns, rows), interpolation=cv2.INTER_LINEAR)"
         lines = [f"scores = np.stack([{resized} for plane in scores])", "prediction = scores.argmax(0)"]
         if policy.mode == "pad":
-            height = f"round(filled[0] * scores.shape[1] / {policy.height})"
-            width = f"round(filled[1] * scores.shape[2] / {policy.width})"
+            height = f"max(1, round(filled[0] * scores.shape[1] / {policy.height}))"
+            width = f"max(1, round(filled[1] * scores.shape[2] / {policy.width}))"
             lines.insert(0, f"scores = scores[:, : {height}, : {width}]")
         return "\n".join(lines)
 
@@ -149,6 +149,10 @@ class Segmentation(Task):
     def write(self, prediction: NDArray[Any], path: Path) -> None:
         """Write the mask as a PNG whose values are class indices."""
         write_png(path, prediction.astype(np.uint8))
+
+    def wrote(self, path: Path) -> bool:
+        """Masks carry the note that they are our own."""
+        return is_own_png(path)
 
 
 def _miou(totals: NDArray[Any]) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ from tinysight.training.losses import Loss
 from tinysight.training.schedules import rate_of
 from tinysight.training.settings import Training
 
-__all__ = ["choose_device", "fit", "seconds_trained"]
+__all__ = ["HISTORY", "choose_device", "fit", "seconds_trained"]
 
 STATE = "training.pt"
 HISTORY = "history.jsonl"
@@ -178,7 +178,8 @@ def _keep(state: _State, path: Path) -> None:
 def _beginnings(folder: Path, trunk: Path | None, settings: Training) -> list[Path]:
     """Return the states this training may begin from, the furthest first."""
     found = [folder / STATE] if (folder / STATE).is_file() else []
-    shared = sorted(trunk.glob("*.pt"), key=lambda path: int(path.stem), reverse=True) if trunk else []
+    states = [path for path in trunk.glob("*.pt") if path.stem.isdecimal()] if trunk else []
+    shared = sorted(states, key=lambda path: int(path.stem), reverse=True)
     return found + [path for path in shared if int(path.stem) <= settings.branch]
 
 

@@ -21,8 +21,8 @@ class Training(Config):
 
     epochs: int = Field(30, ge=1, le=1_000_000)
     batch_size: int = Field(8, ge=2)
-    learning_rate: float = Field(1e-3, gt=0, le=1e3, allow_inf_nan=False)
-    weight_decay: float = Field(1e-4, ge=0, allow_inf_nan=False)
+    learning_rate: float = Field(1e-3, gt=0, le=1e3)
+    weight_decay: float = Field(1e-4, ge=0)
     optimizer: Literal["adamw", "sgd"] = "adamw"
     schedule: Literal["cosine", "poly", "constant"] = "cosine"
     cool_down: int = Field(0, ge=0)

@@ -71,6 +71,8 @@ def test_the_parent_stays(pspnet, make_context):
         ("linknet", {"width": 0.5}, "follow from its encoder"),
         ("pspnet", {"output_stride": 16}, "has no output stride to choose"),
         ("pspnet", {}, "built like this already"),
+        ("pspnet", {"depth": 3}, "built like this already"),
+        ("unet", {"args": {"decoder_channels": [256, 128, 64, 32, 16]}}, "built like this already"),
     ],
 )
 def test_what_a_decoder_cannot_do_is_said(builder: str, settings: dict[str, Any], reason: str, make_context):

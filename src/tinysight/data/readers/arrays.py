@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tinysight.data.readers.base import Reader
 from tinysight.data.readers.pairs import require_folder
@@ -21,7 +21,7 @@ from tinysight.data.sample import Array, Dataset, LabelRangeError, Sample, SizeM
 from tinysight.errors import UserError
 from tinysight.files import write_atomically
 
-__all__ = ["Arrays", "write_array_sample"]
+__all__ = ["Arrays", "kept_array_sample", "write_array_sample"]
 
 SPLITS = ("train", "val", "test")
 # What NumPy and zipfile raise on a truncated or foreign file; KeyError is a missing array.
@@ -41,6 +41,13 @@ class Arrays(Reader):
     path: Path
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
     ignore_index: Annotated[int, Field(ge=-1, le=255)] = 255
+
+    @field_validator("classes")
+    @classmethod
+    def _names_differ(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(classes) or len(set(classes)) < len(classes):
+            raise ValueError("a class has no name, or one that another has: give every class a name of its own")
+        return classes
 
     def read(self) -> Dataset:
         """Find the files; of each, only the group is read.
@@ -100,6 +107,14 @@ def write_array_sample(path: Path, image: Array, target: Array, group: str | Non
     _require_fit(image, target, str(path))
     arrays = {"image": image, "target": target} | ({} if group is None else {"group": np.array(group)})
     write_atomically(path, lambda draft: _write_archive(draft, arrays))
+
+
+def kept_array_sample(path: Path) -> tuple[Array, Array] | None:
+    """Return image and target as ``write_array_sample`` wrote them to ``path``; None where it is missing or damaged."""
+    try:
+        return _load(path, "image"), _load(path, "target")
+    except UserError:
+        return None
 
 
 def _write_archive(path: Path, arrays: Mapping[str, Array]) -> None:

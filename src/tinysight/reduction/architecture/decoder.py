@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
+from tinysight.models.settings import LibraryArgs
 from tinysight.models.zoo import defaults_of
 from tinysight.reduction.step import ArchitectureReduction, NotApplicable
 
@@ -32,7 +33,7 @@ class Decoder(ArchitectureReduction):
     width: float | None = Field(None, gt=0, le=1)
     depth: int | None = Field(None, ge=1, le=5)
     output_stride: int | None = Field(None, ge=4, le=32)
-    args: dict[str, Any] = Field(default_factory=dict)
+    args: LibraryArgs = Field(default_factory=dict)
 
     def design(self, spec: ModelSpec, classes: int) -> ModelSpec:
         """Change the decoder's arguments."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, field_validator
 
 from tinysight.errors import unknown_name
+from tinysight.models.settings import LibraryArgs
 from tinysight.models.zoo import ZOO, defaults_of
 from tinysight.reduction.step import ArchitectureReduction, NotApplicable
 
@@ -27,7 +28,7 @@ class Encoder(ArchitectureReduction):
 
     to: str
     decoder: str | None = None
-    args: dict[str, Any] = Field(default_factory=dict)
+    args: LibraryArgs = Field(default_factory=dict)
 
     @field_validator("decoder")
     @classmethod

@@ -33,7 +33,7 @@ class Distil(Learning):
     name: ClassVar[str] = "distil"
 
     soft: float = Field(0.5, gt=0, le=1)
-    temperature: float = Field(2.0, gt=0, le=100)
+    temperature: float = Field(2.0, ge=0.1, le=100)
     views: int = Field(8, ge=0, le=1000)
     unlabeled: Path | None = None
 

@@ -27,7 +27,7 @@ class Narrow(StructureReduction):
 
     name: ClassVar[str] = "narrow"
 
-    layer: str
+    layer: str = Field(min_length=1)
     keep: float = Field(gt=0, lt=1)
 
     def reduce(self, network: Network, context: Context) -> Network:

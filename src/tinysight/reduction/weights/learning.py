@@ -29,7 +29,7 @@ class Learning(WeightsReduction):
 
     epochs: int = Field(5, ge=1, le=1_000_000)
     batch_size: int = Field(8, ge=2)
-    learning_rate: float = Field(3e-4, gt=0, le=1e3, allow_inf_nan=False)
+    learning_rate: float = Field(3e-4, gt=0, le=1e3)
     schedule: Literal["cosine", "constant"] = "cosine"
     cool_down: int = Field(0, ge=0)
     seed: int | None = Field(None, ge=0, le=2**31 - 1)
