@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -29,9 +30,10 @@ from tinysight.search.goal import Goal
 from tinysight.search.walk import Stage
 from tinysight.tasks import TASKS, Task
 from tinysight.training.batches import Batches
+from tinysight.training.class_weights import class_weights
 from tinysight.training.loop import choose_device, fit
 from tinysight.training.losses import task_loss
-from tinysight.training.settings import Training
+from tinysight.training.settings import Augmentation, Training
 
 __all__ = [
     "Job",
@@ -66,7 +68,7 @@ class Job:
     data_digest: str
     weights_digest: str
     train: Sequence[Sample]
-    augment: bool
+    augment: Augmentation
     training: str
     make_reference: Callable[[Path, Progress], Network]
     pristine: nn.Module | None
@@ -197,7 +199,7 @@ def refuse_one_class(train: Sequence[Sample], task: Task) -> None:
         target = sample.read()[1]
         if reason := task.refuse_target(target):
             raise UserError(f"sample '{sample.name}': {reason}: mend the label or the classes")
-        seen |= task.classes_in(target)
+        seen |= set(np.flatnonzero(task.class_counts(target)).tolist())
         if len(seen) > 1:
             return
     found = f"only the class '{task.classes[seen.pop()]}'" if seen else "no class at all"
@@ -276,6 +278,9 @@ def fit_reference(
 ) -> None:  # fmt: skip
     """Train ``network`` in place on labels alone, once it is known that its output fits them."""
     refuse_wrong_output(network, task)
-    batches = Batches(train, network.input, task, augment=settings.augment)
-    loss = task_loss(settings.loss, task)
+    batches = Batches(
+        train, network.input, task, augment=settings.augment, sampler=settings.sampler, mix=settings.mix
+    )  # fmt: skip
+    weights = class_weights(train, task) if settings.loss.startswith("weighted") else None
+    loss = task_loss(settings.loss, task, weights=weights, smoothing=settings.label_smoothing)
     fit(network.scores, batches, loss, settings, device=device, seed=seed, folder=folder, progress=progress)

@@ -158,6 +158,8 @@ class _Order:
             raise unknown_name("engine", self.engine.name, ENGINES)
         if self.task not in TASKS:
             raise unknown_name("task", self.task, TASKS)
+        if self.train and (reason := self.train.refuse_for(TASKS[self.task])):
+            raise UserError(f"train: {reason}")
 
 
 def _refuse_parameters(model: nn.Module) -> None:

@@ -59,10 +59,10 @@ class Recipe(Config):
 
     @field_validator("train")
     @classmethod
-    def _has_a_loss_of_the_task(cls, train: Training | None, known: ValidationInfo) -> Training | None:
+    def _suits_the_task(cls, train: Training | None, known: ValidationInfo) -> Training | None:
         task = TASKS.get(known.data.get("task", ""))
-        if train and task and train.loss not in task.losses:
-            raise ValueError(str(unknown_name(f"{task.name} loss", train.loss, task.losses)))
+        if train and task and (reason := train.refuse_for(task)):
+            raise ValueError(reason)
         return train
 
     def plan(self) -> dict[str, Any]:

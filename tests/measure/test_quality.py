@@ -134,13 +134,13 @@ def test_equal_images_leave_no_doubt(tiny_task):
 def test_evaluate_counts_every_image(tiny_task):
     samples = [Held("a", picture(4), truth(4)), Held("b", picture(8), truth(4))]
     found = evaluate(brightness, POLICY, tiny_task, samples, lambda: None)
-    np.testing.assert_array_equal(found.statistics, [[[192, 0], [0, 64]], [[128, 64], [0, 64]]])
+    np.testing.assert_array_equal(tiny_task._confusions(found.statistics), [[[192, 0], [0, 64]], [[128, 64], [0, 64]]])
     assert found.names == ("a", "b")
 
 
 def test_evaluate_scores_at_the_photos_own_size(tiny_task):
     found = evaluate(brightness, POLICY, tiny_task, [Held("a", picture(20, 40), truth(20, 40))], lambda: None)
-    assert found.statistics.sum() == 1600
+    assert tiny_task.confusion(found.statistics).sum() == 1600
 
 
 def test_evaluate_ticks_once_an_image(tiny_task):

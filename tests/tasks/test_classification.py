@@ -148,8 +148,8 @@ def test_a_target_of_another_kind_is_described(target):
 
 
 def test_a_picture_without_label_counts_in_no_class():
-    assert TASK.classes_in(TASK.blank_target((4, 4))) == set()
-    assert TASK.classes_in(np.asarray(2)) == {2}
+    assert TASK.class_counts(TASK.blank_target((4, 4))).sum() == 0
+    assert TASK.class_counts(np.asarray(2)).tolist() == [0, 0, 1, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("shown", [np.asarray(3), np.asarray(-1), np.full(7, 1 / 7, np.float32)])

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, jaccard_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score, jaccard_score
 
 from tinysight.data import InputPolicy
 from tinysight.tasks import TASKS, Segmentation
+from tinysight.tasks.boundary import boundary_counts, boundary_scores
 
 CLASSES = ("wall", "window", "door", "sign")
 TASK = Segmentation(CLASSES)
@@ -30,20 +31,22 @@ def counted(masks: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarra
     return truth[truth != 255], guess[truth != 255]
 
 
-def test_statistic_is_the_confusion_matrix(masks):
+def test_statistic_begins_with_the_confusion_matrix(masks):
     truth, guess = masks
-    np.testing.assert_array_equal(TASK.statistic(guess, truth), confusion_matrix(*counted(masks), labels=LABELS))
+    kept = TASK.statistic(guess, truth)
+    np.testing.assert_array_equal(kept[:, :4], confusion_matrix(*counted(masks), labels=LABELS))
+    np.testing.assert_array_equal(kept[:, 4:], boundary_counts(guess, truth, 4, truth == 255))
 
 
 def test_statistic_leaves_another_ignored_value_out():
     task = Segmentation(CLASSES, ignore_index=7)
     total = task.statistic(np.array([[1, 1, 3]]), np.array([[1, 7, 2]], np.uint8))
-    assert total.sum() == 2
+    assert total[:, :4].sum() == 2
 
 
 def test_statistic_of_an_ignored_image_is_empty():
     blank = np.full((5, 5), 255, np.uint8)
-    np.testing.assert_array_equal(TASK.statistic(np.zeros((5, 5), np.uint8), blank), np.zeros((4, 4)))
+    np.testing.assert_array_equal(TASK.statistic(np.zeros((5, 5), np.uint8), blank), np.zeros((4, 8)))
 
 
 def test_miou_is_the_macro_jaccard_score(masks):
@@ -73,6 +76,16 @@ def test_frequency_weighted_iou_is_the_weighted_jaccard_score(masks):
     assert metrics["frequency_weighted_IoU"] == pytest.approx(jaccard_score(*counted(masks), average="weighted"))
 
 
+def test_dice_is_the_macro_f1_score(masks):
+    metrics = TASK.metrics(TASK.statistic(masks[1], masks[0])[None])
+    assert metrics["Dice"] == pytest.approx(f1_score(*counted(masks), average="macro"))
+
+
+def test_the_boundary_score_is_the_mean_over_classes(masks):
+    kept = TASK.statistic(masks[1], masks[0])[None]
+    assert TASK.metrics(kept)["boundary_F"] == pytest.approx(boundary_scores(kept[0, :, 4:]).mean())
+
+
 def test_a_class_in_neither_truth_nor_prediction_does_not_count():
     truth, guess = np.array([[0, 0, 1, 1]], np.uint8), np.array([[0, 1, 1, 1]], np.uint8)
     assert TASK.score(TASK.statistic(guess, truth)[None]) == pytest.approx((1 / 2 + 2 / 3) / 2)
@@ -94,7 +107,7 @@ def test_a_class_that_is_only_predicted_spoils_no_accuracy():
 
 
 def test_nothing_at_all_scores_zero():
-    nothing = np.zeros((1, 4, 4), np.int64)
+    nothing = np.zeros((1, 4, 8), np.int64)
     assert TASK.score(nothing) == 0.0
     assert TASK.metrics(nothing)["mean_accuracy"] == 0.0
 
@@ -107,7 +120,7 @@ def test_a_draw_scores_the_images_it_counts():
 
 
 def test_an_image_scores_as_if_it_were_alone(masks):
-    one, empty = TASK.statistic(masks[1], masks[0]), np.zeros((4, 4), np.int64)
+    one, empty = TASK.statistic(masks[1], masks[0]), np.zeros((4, 8), np.int64)
     scores = TASK.image_scores(np.stack([one, empty]))
     assert scores[0] == pytest.approx(TASK.score(one[None]))
     assert np.isnan(scores[1])
@@ -224,3 +237,16 @@ def test_the_legend_names_each_class_with_the_colour_it_is_drawn_in():
     prediction[4, 4] = 3
     red, green, blue = TASK.draw(picture, prediction)[4, 4].tolist()  # one pixel is all outline
     assert TASK.legend()[3] == ("sign", f"#{red:02x}{green:02x}{blue:02x}")
+
+
+def test_one_sigmoid_plane_is_enough_for_two_classes():
+    task, policy = Segmentation(("ground", "plant")), InputPolicy(height=16, width=16)
+    scores = np.array([[[-1.0, 2.0], [0.5, -0.1]]], np.float32)
+    assert task.refuse_output((1, 1, 2, 2)) is None
+    two = np.concatenate([np.zeros_like(scores), scores])
+    np.testing.assert_array_equal(task.predict(scores, policy, (6, 7)), task.predict(two, policy, (6, 7)))
+    assert "needs (batch, 3" in str(Segmentation(("a", "b", "c")).refuse_output((1, 1, 2, 2)))
+
+
+def test_pixels_of_each_class_are_counted():
+    assert TASK.class_counts(np.array([[0, 1], [1, 255]], np.uint8)).tolist()[:2] == [1, 2]

@@ -11,8 +11,8 @@ import torch
 from tinysight.data import InputPolicy, Sample
 from tinysight.data.live import live_samples
 from tinysight.errors import UserError
-from tinysight.tasks import Segmentation
-from tinysight.training.batches import Batches
+from tinysight.tasks import Classification, Segmentation
+from tinysight.training.batches import Batch, Batches
 
 TASK = Segmentation(("background", "sign"))
 POLICY = InputPolicy(height=16, width=24)
@@ -204,3 +204,54 @@ def test_a_sample_that_changes_is_read_in_every_epoch():
 def test_what_does_not_fit_into_the_memory_set_aside_is_read_in_every_epoch(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("tinysight.training.batches.REMEMBERED", 2 * 16 * 24 * 4)
     assert sorted(_read_in_three_epochs(_Counted)) == [1, 1, 3, 3]
+
+
+# Class numbers
+
+
+class _Classified(_Stored):
+    """A random picture of a class; the first class is rare."""
+
+    def read(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.image, np.asarray(int(self.name.split("/")[1]) % 10 > 0, np.int64)
+
+
+CLASSES = Classification(("rare", "common"))
+
+
+def _classified(count: int, **settings: Any) -> Batches:
+    return Batches([_Classified(number) for number in range(count)], POLICY, CLASSES, augment=False, **settings)
+
+
+def test_a_balanced_sampler_draws_every_class_equally_often():
+    batches = _classified(50, sampler="balanced")
+    torch.manual_seed(0)
+    drawn = torch.cat([batch.targets for _ in range(20) for batch in batches.epoch(10)])
+    assert drawn.shape == (1000,)
+    assert float((drawn == 0).float().mean()) == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("mix", ["mixup", "cutmix"])
+def test_mixed_pictures_have_shares_of_classes(mix: str):
+    torch.manual_seed(0)
+    for images, targets, _ in _classified(20, mix=mix).epoch(10):
+        assert images.shape == (10, 3, 16, 24)
+        torch.testing.assert_close(targets.sum(1), torch.ones(10))
+    assert ((targets > 0) & (targets < 1)).any()
+
+
+def test_a_picture_without_a_class_that_counts_has_no_share():
+    batches = _classified(4, mix="mixup")
+    torch.manual_seed(0)
+    batch = Batch(torch.zeros(2, 3, 16, 24), torch.tensor([-1, -1]))
+    assert batches._mixed(batch).targets.sum() == 0
+
+
+def test_randaugment_changes_more_than_the_plain_augmentation(monkeypatch: pytest.MonkeyPatch):
+    seen: list[int] = []
+    monkeypatch.setattr("torchvision.transforms.v2.RandAugment.forward", lambda self, image: seen.append(1) or image)
+    samples = [_Classified(number) for number in range(4)]
+    list(Batches(samples, POLICY, CLASSES, augment=True).epoch(2))
+    assert not seen
+    list(Batches(samples, POLICY, CLASSES, augment="randaugment").epoch(2))
+    assert len(seen) == 4

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tinysight.errors import UserError
-from tinysight.tasks import Segmentation
+from tinysight.tasks import TASKS, Segmentation
 from tinysight.training.batches import Batch
-from tinysight.training.losses import at_smaller_size, soft_target_loss, soft_targets, task_loss
+from tinysight.training.losses import LOSSES, planes, task_loss
 
 TASK = Segmentation(("sky", "road", "sign"))
 CROSS_ENTROPY = task_loss("cross_entropy", TASK)
@@ -72,63 +72,92 @@ def test_an_unknown_loss_is_named():
         task_loss("crossentropy", TASK)
 
 
-@pytest.mark.parametrize("temperature", [1.0, 2.0, 4.0])
-def test_soft_targets_are_torchs_divergence_times_the_temperature_squared(temperature: float):
-    student, teacher = _random(2, 3, 4, 5), _random(2, 3, 4, 5, seed=1)
-    total = F.kl_div(
-        F.log_softmax(student / temperature, 1), F.softmax(teacher / temperature, 1), reduction="sum"
-    )  # summed, since torch's own mean would also divide by the classes
-    torch.testing.assert_close(soft_target_loss(student, teacher, temperature), total / 40 * temperature**2)
+@pytest.mark.parametrize("task", TASKS.values())
+def test_every_task_names_losses_there_are(task):
+    assert set(task.losses) <= LOSSES.keys()
 
 
-def test_soft_targets_by_hand():
-    student = torch.tensor([[0.0, 0.0]])
-    teacher = torch.tensor([[2 * math.log(3.0), 0.0]])  # at temperature 2: 3/4 and 1/4
-    expected = 4 * (0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5))
-    assert float(soft_target_loss(student, teacher, 2.0)) == pytest.approx(expected)
+@pytest.mark.parametrize("name", TASK.losses)
+def test_a_batch_of_ignored_pixels_teaches_nothing(name: str):
+    scores = _random(1, 3, 4, 4).requires_grad_()
+    loss = task_loss(name, TASK)(Batch(IMAGES, torch.full((1, 4, 4), 255)), scores)
+    loss.backward()
+    assert float(loss.detach()) == 0
+    assert scores.grad.abs().max() == 0
 
 
-def test_a_student_equal_to_its_teacher_has_no_soft_loss():
-    scores = _random(2, 3, 4, 5)
-    assert float(soft_target_loss(scores, scores, 2.0)) == 0
+@pytest.mark.parametrize("name", TASK.losses)
+def test_ignored_pixels_do_not_matter_to_any_loss(name: str):
+    scores, targets = _random(2, 3, 4, 5), _targets(2, 4, 5)
+    targets[:, :2] = 255
+    others = torch.cat([_random(2, 3, 2, 5, seed=7), scores[:, :, 2:]], dim=2)
+    loss = task_loss(name, TASK)
+    torch.testing.assert_close(loss(Batch(IMAGES, targets), scores), loss(Batch(IMAGES, targets), others))
 
 
-def test_hard_and_soft_loss_are_mixed():
-    scores, teacher, targets = _random(2, 3, 16, 16), _random(2, 3, 16, 16, seed=1), _targets(2, 16, 16)
-    expected = 0.75 * _hard(scores, targets) + 0.25 * soft_target_loss(scores, teacher, 2.0)
-    loss = soft_targets(CROSS_ENTROPY, soft=0.25, temperature=2.0)
-    torch.testing.assert_close(loss(Batch(IMAGES, targets, teacher), scores), expected)
+@pytest.mark.parametrize("name", TASK.losses)
+def test_the_truth_costs_less_than_a_guess(name: str):
+    targets = _targets(2, 8, 8)
+    truth = 9.0 * F.one_hot(targets, 3).permute(0, 3, 1, 2).double()
+    loss = task_loss(name, TASK)
+    assert loss(Batch(IMAGES, targets), truth) < 0.01 < loss(Batch(IMAGES, targets), _random(2, 3, 8, 8))
 
 
-@pytest.mark.parametrize("student", [(2, 3, 4, 4), (2, 3, 16, 16)])
-def test_the_coarser_map_decides_the_size(student: tuple[int, ...]):
-    scores, teacher, targets = _random(*student), _random(2, 3, 8, 8, seed=1), _targets(2, 16, 16)
-    one, other = at_smaller_size(scores, teacher)
-    expected = 0.5 * _hard(scores, targets) + 0.5 * soft_target_loss(one, other, 2.0)
-    loss = soft_targets(CROSS_ENTROPY, soft=0.5, temperature=2.0)
-    assert one.shape == other.shape == (2, 3, min(student[2], 8), min(student[3], 8))
-    torch.testing.assert_close(loss(Batch(IMAGES, targets, teacher), scores), expected)
-
-
-def test_scores_of_class_numbers_have_no_size():
-    one, other = at_smaller_size(_random(2, 3), _random(2, 3, seed=1))
-    assert one.shape == other.shape == (2, 3)
-
-
-def test_photos_without_labels_count_in_the_soft_part_alone():
-    scores, teacher = _random(1, 3, 4, 4), _random(1, 3, 4, 4, seed=1)
-    loss = soft_targets(CROSS_ENTROPY, soft=0.25, temperature=2.0)
-    value = loss(Batch(IMAGES, torch.full((1, 4, 4), 255), teacher), scores)
-    torch.testing.assert_close(value, 0.25 * soft_target_loss(scores, teacher, 2.0))
-
-
-@pytest.mark.parametrize("name", ["cross_entropy", "soft"])
-def test_gradients_equal_finite_differences(name: str):
-    targets, teacher = _targets(1, 4, 4), _random(1, 3, 2, 2, seed=1)
+@pytest.mark.parametrize("name", [name for name in TASK.losses if name != "lovasz"])  # which is float32 inside
+@pytest.mark.parametrize("size", [2, 4])
+def test_gradients_equal_finite_differences(name: str, size: int):
+    targets = _targets(1, 4, 4)
     targets[0, 0] = 255
+    loss = task_loss(name, TASK)
+    scores = _random(1, 3, size, size).requires_grad_()
+    assert torch.autograd.gradcheck(lambda scores: loss(Batch(IMAGES, targets), scores), scores)
 
-    def loss(scores: Tensor) -> Tensor:
-        hard = _hard(scores, targets)
-        return hard if name == "cross_entropy" else hard + soft_target_loss(scores, teacher, 3.0)
 
-    assert torch.autograd.gradcheck(loss, _random(1, 3, 2, 2).requires_grad_())
+def test_weights_are_torchs():
+    scores, targets = _random(2, 3, 4, 5), _targets(2, 4, 5)
+    targets[0, 0] = 255
+    weights = torch.tensor([1.0, 4.0, 0.5])
+    loss = task_loss("weighted_cross_entropy", TASK, weights=weights)
+    expected = F.cross_entropy(scores, targets, weights.double(), ignore_index=255)
+    torch.testing.assert_close(loss(Batch(IMAGES, targets), scores), expected)
+
+
+def test_smoothing_is_torchs():
+    scores, targets = _random(2, 3, 4, 5), _targets(2, 4, 5)
+    loss = task_loss("cross_entropy", TASK, smoothing=0.2)
+    expected = F.cross_entropy(scores, targets, label_smoothing=0.2)
+    torch.testing.assert_close(loss(Batch(IMAGES, targets), scores), expected)
+
+
+def test_shares_of_mixed_pictures_count_by_their_share():
+    scores, shares = _random(2, 3), torch.tensor([[0.25, 0.75, 0.0], [0.0, 0.0, 0.0]], dtype=torch.float64)
+    expected = -(shares[0] * F.log_softmax(scores[0], 0)).sum()
+    torch.testing.assert_close(_hard(scores, shares), expected)
+
+
+def test_focal_by_hand():
+    scores = torch.tensor([0.0, math.log(2.0), math.log(5.0)]).view(1, 3, 1, 1)
+    value = task_loss("focal", TASK)(Batch(IMAGES, torch.tensor([[[1]]])), scores)
+    assert float(value) == pytest.approx((1 - 2 / 8) ** 2 * math.log(8 / 2))
+
+
+def test_dice_by_hand():
+    scores = torch.tensor([[[[0.0, math.log(3.0)]], [[0.0, 0.0]]]])  # probabilities 1/2 and 3/4 of the first class
+    value = task_loss("dice", Segmentation(("a", "b")))(Batch(IMAGES, torch.tensor([[[0, 1]]])), scores)
+    dice = [2 * 0.5 / (1.25 + 1), 2 * 0.25 / (0.75 + 1)]
+    assert float(value) == pytest.approx(1 - sum(dice) / 2, abs=1e-6)
+
+
+def test_ohem_counts_hard_pixels_only():
+    scores, targets = torch.zeros(1, 3, 4, 4), torch.zeros(1, 4, 4, dtype=torch.int64)
+    scores[:, 0, 1:] = 9.0  # certain and right, but for the first row
+    value = task_loss("ohem", TASK)(Batch(IMAGES, targets), scores)
+    assert float(value) == pytest.approx(math.log(3))
+
+
+def test_one_sigmoid_plane_is_two_classes():
+    logits, targets = _random(2, 1, 4, 5), _targets(2, 4, 5) % 2
+    value = task_loss("cross_entropy", Segmentation(("ground", "plant")))(Batch(IMAGES, targets), logits)
+    expected = F.binary_cross_entropy_with_logits(logits[:, 0], targets.double())
+    torch.testing.assert_close(value, expected)
+    assert planes(_random(2, 3, 4, 5)).shape == (2, 3, 4, 5)

@@ -15,18 +15,20 @@ __all__ = ["Augment"]
 class Augment:
     """Random mirror, random crop resized back to the same size, random brightness, contrast and saturation.
 
+    With ``randaugment``, two of torchvision's random operations besides, for targets that do not move with the image.
     Works on uint8 images (channels, height, width) with masks (height, width) or class numbers. Draws from torch's
     global generator, which the training loop seeds anew every epoch.
     """
 
-    def __init__(self, height: int, width: int) -> None:
+    def __init__(self, height: int, width: int, *, randaugment: bool = False) -> None:
         self._geometry = v2.Compose(
             [
                 v2.RandomHorizontalFlip(0.5),
                 v2.RandomResizedCrop((height, width), scale=(0.5, 1.0), ratio=(0.9, 1.1), antialias=True),
             ]
         )
-        self._colour = v2.ColorJitter(brightness=0.25, contrast=0.25, saturation=0.25)
+        jitter = v2.ColorJitter(brightness=0.25, contrast=0.25, saturation=0.25)
+        self._colour = v2.Compose([v2.RandAugment(), jitter]) if randaugment else jitter
 
     def __call__(self, image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return a new random view of image and target."""

@@ -18,6 +18,7 @@ from tinysight.data import InputPolicy, Sample
 from tinysight.models.zoo import defaults_of
 from tinysight.progress import Progress
 from tinysight.tasks import Task
+from tinysight.training.settings import Augmentation
 
 if TYPE_CHECKING:
     from torch import nn
@@ -82,7 +83,7 @@ class Context:
     device: str
     seed: int
     threads: int
-    augment: bool
+    augment: Augmentation
     folder: Path
     shared: Callable[[Any], Path]
     float_export: Callable[[Network], Path]

@@ -35,6 +35,9 @@ class Task(ABC):
     counted: ClassVar[str]
     """What ``confusion`` counts, in the plural."""
     losses: ClassVar[tuple[str, ...]]
+    """Names of training/losses.py that can teach this task, the usual one first."""
+    training_options: ClassVar[frozenset[str]] = frozenset()
+    """Of ``balanced``, ``mixup``, ``cutmix`` and ``randaugment``, those that make sense for its targets."""
     suffix: ClassVar[str]
     """How the names of files with predictions end."""
 
@@ -95,8 +98,8 @@ class Task(ABC):
         """Return the target of a picture of (height, width) without label: it counts in no loss and no score."""
 
     @abstractmethod
-    def classes_in(self, target: NDArray[Any]) -> set[int]:
-        """Return the class indices that occur in a target."""
+    def class_counts(self, target: NDArray[Any]) -> NDArray[np.int64]:
+        """Return how often each class occurs in a target, (classes,); what is ignored is left out."""
 
     @abstractmethod
     def draw(self, image: NDArray[np.uint8], prediction: NDArray[Any]) -> NDArray[np.uint8]:

@@ -41,7 +41,8 @@ class Classification(Task):
     )
     class_metric: ClassVar[str] = "recall"
     counted: ClassVar[str] = "pictures"
-    losses: ClassVar[tuple[str, ...]] = ("cross_entropy",)
+    losses: ClassVar[tuple[str, ...]] = ("cross_entropy", "weighted_cross_entropy", "focal")
+    training_options: ClassVar[frozenset[str]] = frozenset({"balanced", "mixup", "cutmix", "randaugment"})
     suffix: ClassVar[str] = ".json"
 
     def predict(self, scores: NDArray[np.float32], policy: InputPolicy, size: tuple[int, int]) -> NDArray[np.float32]:
@@ -138,9 +139,12 @@ class Classification(Task):
         """The class that is ignored."""
         return np.asarray(self.ignore_index, np.int64)
 
-    def classes_in(self, target: NDArray[Any]) -> set[int]:
-        """The class itself, unless it is ignored."""
-        return {int(target)} - {self.ignore_index}
+    def class_counts(self, target: NDArray[Any]) -> NDArray[np.int64]:
+        """One for its own class, unless that is ignored."""
+        counts = np.zeros(len(self.classes), np.int64)
+        if int(target) != self.ignore_index:
+            counts[int(target)] = 1
+        return counts
 
     def draw(self, image: NDArray[np.uint8], prediction: NDArray[Any]) -> NDArray[np.uint8]:
         """Write the class under the picture, and how probable a prediction makes it."""

@@ -15,6 +15,7 @@ from tinysight.data import InputPolicy
 from tinysight.data.images import is_own_png, write_png
 from tinysight.data.palette import class_colours, overlay
 from tinysight.tasks.base import Task
+from tinysight.tasks.boundary import boundary_counts, boundary_scores
 
 __all__ = ["Segmentation"]
 
@@ -32,20 +33,27 @@ class Segmentation(Task):
     )
     class_metric: ClassVar[str] = "IoU"
     counted: ClassVar[str] = "pixels"
-    losses: ClassVar[tuple[str, ...]] = ("cross_entropy",)
+    losses: ClassVar[tuple[str, ...]] = (
+        "cross_entropy", "weighted_cross_entropy", "dice", "lovasz", "focal", "ohem",
+    )  # fmt: skip
     suffix: ClassVar[str] = ".png"
 
     def predict(self, scores: NDArray[np.float32], policy: InputPolicy, size: tuple[int, int]) -> NDArray[np.uint8]:
-        """Bring scores (classes, h, w) to the picture's size and take the best class: uint8 (height, width)."""
-        if len(scores) == 2:
+        """Bring scores (classes, h, w) to the picture's size and take the best class: uint8 (height, width).
+
+        Two classes may share one plane, the sigmoid's argument: above 0 it is the second.
+        """
+        if len(self.classes) == 2:
             # Resizing is linear, so two classes need one plane: a quarter of the deployed post-processing time.
-            return np.asarray(policy.restore(scores[1:] - scores[:1], size)[0] > 0, np.uint8)
+            plane = scores if len(scores) == 1 else scores[1:] - scores[:1]
+            return np.asarray(policy.restore(plane, size)[0] > 0, np.uint8)
         return np.asarray(np.argmax(policy.restore(scores, size), axis=0), np.uint8)
 
     def program(self, policy: InputPolicy) -> str:
         """Return plain Python for the class of every pixel, at the photo's own size."""
         resized = "cv2.resize(plane, (columns, rows), interpolation=cv2.INTER_LINEAR)"
-        lines = [f"scores = np.stack([{resized} for plane in scores])", "prediction = scores.argmax(0)"]
+        decided = "scores.argmax(0)" if len(self.classes) > 2 else "scores[-1] > (scores[0] if len(scores) > 1 else 0)"
+        lines = [f"scores = np.stack([{resized} for plane in scores])", f"prediction = {decided}"]
         if policy.mode == "pad":
             height = f"max(1, round(filled[0] * scores.shape[1] / {policy.height}))"
             width = f"max(1, round(filled[1] * scores.shape[2] / {policy.width}))"
@@ -53,24 +61,30 @@ class Segmentation(Task):
         return "\n".join(lines)
 
     def statistic(self, prediction: NDArray[Any], target: NDArray[Any]) -> NDArray[np.int64]:
-        """Return the confusion matrix (classes, classes): rows are the truth, columns the prediction."""
+        """Return the confusion matrix, rows the truth, columns the prediction, and beside it, for each class, the
+        counts of its boundary: (classes, classes + 4).
+        """
         count = len(self.classes)
         valid = target != self.ignore_index
         pairs = target[valid].astype(np.int64) * count + prediction[valid]
-        return np.bincount(pairs, minlength=count * count).reshape(count, count)
+        confusion = np.bincount(pairs, minlength=count * count).reshape(count, count)
+        return np.concatenate([confusion, boundary_counts(prediction, target, count, ~valid)], axis=1)
 
     def scores(self, statistics: NDArray[Any], draws: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the mIoU of the confusion matrix summed over each draw."""
-        return _miou(np.tensordot(draws, statistics.astype(np.float64), axes=1))
+        return _miou(np.tensordot(draws, self._confusions(statistics).astype(np.float64), axes=1))
 
     def image_scores(self, statistics: NDArray[Any]) -> NDArray[np.float64]:
         """Return the mIoU of each image alone."""
-        empty = ~statistics.any(axis=(-2, -1))
-        return np.where(empty, np.nan, _miou(statistics))
+        confusions = self._confusions(statistics)
+        return np.where(~confusions.any(axis=(-2, -1)), np.nan, _miou(confusions))
 
     def metrics(self, statistics: NDArray[Any]) -> dict[str, float]:
-        """Return mIoU, pixel and mean accuracy, frequency-weighted IoU (Long et al. 2015), and each class's IoU."""
-        total = statistics.sum(axis=0)
+        """Return mIoU, pixel and mean accuracy and frequency-weighted IoU (Long et al. 2015), the classes' mean Dice
+        coefficient and mean boundary F-score, and each class's IoU.
+        """
+        total = self.confusion(statistics)
+        outlines = boundary_scores(statistics[..., len(self.classes) :].sum(axis=0))
         truth, hits = total.sum(axis=1), np.diagonal(total)
         iou = _iou(total)
         present = truth > 0
@@ -80,20 +94,25 @@ class Segmentation(Task):
             "pixel_accuracy": float(hits.sum() / max(total.sum(), 1)),
             "mean_accuracy": float((hits[present] / truth[present]).mean()) if present.any() else 0.0,
             "frequency_weighted_IoU": float((shares * iou[present]).sum()),
+            "Dice": _mean(2 * iou / (1 + iou)),
+            "boundary_F": _mean(outlines),
         }
         return named | {f"IoU {name}": float(value) for name, value in zip(self.classes, iou, strict=True)}
 
     def class_scores(self, statistics: NDArray[Any]) -> NDArray[np.float64]:
         """Return the IoU of each class."""
-        return _iou(statistics.sum(axis=0))
+        return _iou(self.confusion(statistics))
 
     def confusion(self, statistics: NDArray[Any]) -> NDArray[np.int64]:
         """Count the pixels of each class taken for each."""
-        return np.asarray(statistics.sum(axis=0), np.int64)
+        return np.asarray(self._confusions(statistics).sum(axis=0), np.int64)
+
+    def _confusions(self, statistics: NDArray[Any]) -> NDArray[Any]:
+        return statistics[..., : len(self.classes)]
 
     def caution(self, statistics: NDArray[Any]) -> str:
         """A network that never finds a class it should find has learned nothing that could be lost."""
-        total = statistics.sum(axis=0)
+        total = self.confusion(statistics)
         missed = [
             name
             for name, truth, hits in zip(self.classes, total.sum(axis=1), np.diagonal(total), strict=True)
@@ -107,8 +126,8 @@ class Segmentation(Task):
         )
 
     def refuse_output(self, shape: Sequence[int]) -> str | None:
-        """Scores are (batch, classes, h, w)."""
-        if len(shape) == 4 and shape[1] == len(self.classes):
+        """Scores are (batch, classes, h, w), or (batch, 1, h, w) for two classes."""
+        if len(shape) == 4 and (shape[1] == len(self.classes) or (shape[1] == 1 and len(self.classes) == 2)):
             return None
         wanted = f"(batch, {len(self.classes)}, height, width), one plane for each of {', '.join(self.classes)}"
         return f"the network's output has the shape {tuple(shape)}, but segmentation needs {wanted}"
@@ -129,9 +148,9 @@ class Segmentation(Task):
         """Every pixel is ignored."""
         return np.full(size, self.ignore_index, np.uint8)
 
-    def classes_in(self, target: NDArray[Any]) -> set[int]:
-        """Every value but the ignored one."""
-        return set(np.unique(target).tolist()) - {self.ignore_index}
+    def class_counts(self, target: NDArray[Any]) -> NDArray[np.int64]:
+        """Count the pixels of each class."""
+        return np.bincount(target[target != self.ignore_index].ravel(), minlength=len(self.classes)).astype(np.int64)
 
     def draw(self, image: NDArray[np.uint8], prediction: NDArray[Any]) -> NDArray[np.uint8]:
         """Tint and outline each class over the picture; laid over one of another size, outlines stay crisp."""
@@ -160,6 +179,11 @@ def _miou(totals: NDArray[Any]) -> NDArray[np.float64]:
     iou = _iou(totals)
     present = ~np.isnan(iou)
     return np.asarray(np.where(present, iou, 0.0).sum(axis=-1) / np.maximum(present.sum(axis=-1), 1))
+
+
+def _mean(of_classes: NDArray[np.float64]) -> float:
+    """Return the mean over the classes that are there; 0 where none is."""
+    return float(np.nanmean(of_classes)) if np.isfinite(of_classes).any() else 0.0
 
 
 def _iou(totals: NDArray[Any]) -> NDArray[np.float64]:

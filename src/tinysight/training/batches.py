@@ -7,13 +7,16 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
+from torchvision.transforms import v2
 
 from tinysight.data import InputPolicy, Sample
 from tinysight.data.augment import Augment
 from tinysight.errors import UserError
 from tinysight.tasks import Task
+from tinysight.training.settings import Augmentation
 
 __all__ = ["Batch", "Batches", "Memory", "Pair", "Source"]
 
@@ -29,7 +32,8 @@ class Batch(NamedTuple):
     """What one step learns from.
 
     ``images`` are float32 (batch, channels, height, width); ``targets`` int64 (batch, height, width) for masks or
-    (batch,) for class numbers; ``taught`` are a teacher's scores for the same images, (batch, classes, …), at any size.
+    (batch,) for class numbers, or float32 shares (batch, classes) of mixed pictures; ``taught`` are a teacher's scores
+    for the same images, (batch, classes, …), at any size.
     """
 
     images: Tensor
@@ -61,6 +65,16 @@ class Memory:
         return pair
 
 
+MIXES = {"mixup": v2.MixUp, "cutmix": v2.CutMix}
+
+
+def _balanced(samples: Sequence[Sample], task: Task) -> Tensor:
+    """Return how likely each sample is to be drawn, so that every class is equally likely."""
+    shown = torch.from_numpy(np.stack([task.class_counts(sample.read()[1]) for sample in samples])).double()
+    # A sample of no class that counts is as likely as one of a class of its own.
+    return torch.where(shown > 0, shown / shown.sum(0).clamp(min=1), 0).sum(1).clamp(min=1 / len(samples))
+
+
 class Source(Protocol):
     """Anything that yields the batches of an epoch."""
 
@@ -74,11 +88,23 @@ class Source(Protocol):
 class Batches:
     """Batches for one network, their images normalised by the same policy that deployment uses."""
 
-    def __init__(self, samples: Sequence[Sample], policy: InputPolicy, task: Task, *, augment: bool) -> None:
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        policy: InputPolicy,
+        task: Task,
+        *,
+        augment: Augmentation,
+        sampler: str = "uniform",
+        mix: str = "none",
+    ) -> None:
         self._samples, self._policy, self._task = samples, policy, task
         self._fitted_once = Memory()
         uint8 = policy.normalised_by == "tinysight"
-        self._augment = Augment(policy.height, policy.width) if augment and uint8 else None
+        randaugment = augment == "randaugment"
+        self._augment = Augment(policy.height, policy.width, randaugment=randaugment) if augment and uint8 else None
+        self._chances = _balanced(samples, task) if sampler == "balanced" else None
+        self._mix = MIXES[mix](num_classes=len(task.classes)) if mix in MIXES else None
         # (x / 255 - mean) / std, on whole batches
         self._scale = 1.0 / (255.0 * torch.tensor(policy.std).view(-1, 1, 1))
         self._shift = -(torch.tensor(policy.mean) / torch.tensor(policy.std)).view(-1, 1, 1)
@@ -97,7 +123,9 @@ class Batches:
 
         A last part-batch is dropped (batch norm dislikes it) unless it is the only one.
         """
-        order = torch.randperm(len(self._samples)).tolist()
+        count = len(self._samples)
+        drawn = torch.randperm(count) if self._chances is None else self._chances.multinomial(count, replacement=True)
+        order = drawn.tolist()
         for start in range(0, self.count(batch_size) * batch_size, batch_size):
             chosen = order[start : start + batch_size]
             yield chosen if len(chosen) > 1 else chosen * 2  # batch norm needs two values a channel even at 1 x 1
@@ -105,7 +133,7 @@ class Batches:
     def epoch(self, batch_size: int) -> Iterator[Batch]:
         """Yield one epoch in random order; the order and every augmentation come from torch's global generator."""
         for chosen in self.order(batch_size):
-            yield self.stacked([self._augmented(index) for index in chosen])
+            yield self._mixed(self.stacked([self._augmented(index) for index in chosen]))
 
     def plain(self, batch_size: int) -> Iterator[Batch]:
         """Yield every sample once, in order, without augmentation."""
@@ -132,6 +160,13 @@ class Batches:
 
     def __len__(self) -> int:
         return len(self._samples)
+
+    def _mixed(self, batch: Batch) -> Batch:
+        if self._mix is None:
+            return batch
+        counted = batch.targets != self._task.ignore_index
+        shares = F.one_hot(batch.targets * counted, len(self._task.classes)) * counted[:, None]
+        return Batch(*self._mix(batch.images, shares.float()))
 
     def _augmented(self, index: int) -> Pair:
         image, target = self._fitted_once.get(index, lambda: self._fitted(index), keep=self._samples[index].repeatable)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
 from tinysight.config import Config
+from tinysight.errors import unknown_name
 
-__all__ = ["Training"]
+if TYPE_CHECKING:
+    from tinysight.tasks import Task
+
+__all__ = ["Augmentation", "Training"]
+
+Augmentation = bool | Literal["randaugment"]
 
 
 class Training(Config):
@@ -16,7 +22,10 @@ class Training(Config):
 
     With the schedule ``constant`` the rate stays until the last ``cool_down`` epochs, in which it falls to zero, so
     that trainings of different lengths share their trunk. ``augment`` mirrors, crops at a random scale and shifts
-    colours (never for data sets that augment themselves).
+    colours (never for data sets that augment themselves); ``randaugment`` adds two random operations (Cubuk et al.
+    2020). ``sampler: balanced`` draws every class equally often; ``mix`` blends pairs of pictures (mixup, Zhang et al.
+    2018) or pastes part of one into the other (cutmix, Yun et al. 2019). ``label_smoothing`` spreads that share of
+    each label over all classes.
     """
 
     epochs: int = Field(30, ge=1, le=1_000_000)
@@ -27,7 +36,10 @@ class Training(Config):
     schedule: Literal["cosine", "poly", "constant"] = "cosine"
     cool_down: int = Field(0, ge=0)
     loss: str = "cross_entropy"
-    augment: bool = True
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    augment: Augmentation = True
+    sampler: Literal["uniform", "balanced"] = "uniform"
+    mix: Literal["none", "mixup", "cutmix"] = "none"
 
     @model_validator(mode="after")
     def _cools_down_within_the_training(self) -> Training:
@@ -36,6 +48,22 @@ class Training(Config):
         if self.cool_down >= self.epochs:
             raise ValueError(f"cool_down {self.cool_down} must be shorter than the {self.epochs} epochs")
         return self
+
+    @model_validator(mode="after")
+    def _softens_cross_entropies_only(self) -> Training:
+        soft = [name for name, on in (("label_smoothing", self.label_smoothing), ("mix", self.mix != "none")) if on]
+        if soft and not self.loss.endswith("cross_entropy"):
+            raise ValueError(f"{soft[0]} needs a cross entropy, and the loss is '{self.loss}'")
+        return self
+
+    def refuse_for(self, task: type[Task]) -> str | None:
+        """Say in words what of these settings a task cannot do; None where it can do all."""
+        if self.loss not in task.losses:
+            return str(unknown_name(f"{task.name} loss", self.loss, task.losses))
+        asked = {str(self.augment), self.sampler, self.mix} - {"True", "False", "uniform", "none"}
+        if strange := sorted(asked - task.training_options):
+            return f"'{strange[0]}' is not for {task.name}, whose targets it does not keep true"
+        return None
 
     @property
     def branch(self) -> int:

@@ -19,7 +19,7 @@ from tinysight.data.readers.pairs import require_folder
 from tinysight.data.sample import Array, Dataset, Sample, file_digest
 from tinysight.errors import UserError
 
-__all__ = ["ClassFolders", "ClassSample"]
+__all__ = ["NO_CLASS", "ClassFolders", "ClassSample"]
 
 NO_CLASS = -1
 """The class number that counts in no score: one that no data set has, however many classes there are."""

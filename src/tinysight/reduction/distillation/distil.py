@@ -11,6 +11,7 @@ from pydantic import Field
 from tinysight.data.unlabeled import photos_digest, unlabeled_samples
 from tinysight.reduction.step import Context
 from tinysight.reduction.weights.learning import Learning
+from tinysight.training.settings import Augmentation
 
 if TYPE_CHECKING:
     from tinysight.data import Sample
@@ -44,7 +45,8 @@ class Distil(Learning):
 
     def reduce(self, network: Network, context: Context) -> Network:
         """Train a copy; the record says with what, and on how many images of each kind."""
-        from tinysight.training.losses import soft_targets, task_loss
+        from tinysight.training.losses import task_loss
+        from tinysight.training.soft_targets import soft_targets
 
         self._refuse_frozen(network)
         further = self._further(context)
@@ -72,7 +74,7 @@ class Distil(Learning):
         key = ["views", views, sizes.view.model_dump(mode="json"), self.outside, context.augment]
         return FixedViews(batches, context.ask_teacher, sizes, views, context.shared(key), context.progress)
 
-    def _views(self, augment: bool) -> int:
+    def _views(self, augment: Augmentation) -> int:
         """Return how many views are labelled: without augmentation all are alike."""
         if not augment:
             return min(self.views, 1)
