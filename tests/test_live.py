@@ -395,7 +395,8 @@ def test_pictures_are_classified(tmp_path):
         nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
     )
     result = tinysight.reduce(
-        model, {"train": photos, "val": photos[:12], "test": photos[12:]}, task="classification", classes=["dark", "bright"],
+        model, {"train": photos, "val": photos[:12], "test": photos[12:]},
+        task="classification", classes=["dark", "bright"],
         train=tinysight.Training(epochs=12, batch_size=8, learning_rate=0.05),
         stages=["trim", {"distil": {"epochs": 1}}, "int8"],
         goal=tinysight.Goal(minimize="bytes", max_drop=100), out=tmp_path / "run", quiet=True,

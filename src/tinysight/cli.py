@@ -47,6 +47,9 @@ Out = Annotated[
     typer.Option("--out", parser=_folder, metavar="PATH", help="Folder to write; by default one under ./runs."),
 ]
 Update = Annotated[bool, typer.Option("--update", help="Go on in a folder made with another recipe.")]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Let the recipe import the network it names: that code then runs.")
+]
 EngineName = Annotated[str, typer.Option("--engine", help="openvino or onnxruntime.")]
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, max=1024, help="Engine threads; by default every usable core.")
@@ -77,7 +80,7 @@ def demo(out: Out = None, update: Update = False) -> None:
 
 
 @app.command()
-def train(recipe: RecipeFile, overrides: Overrides = None, out: Out = None) -> None:
+def train(recipe: RecipeFile, overrides: Overrides = None, out: Out = None, trust: Trust = False) -> None:
     """Train the reference of a recipe and keep its checkpoint; interrupted, the same command goes on."""
     from tinysight.recipe import load_recipe
 
@@ -85,24 +88,28 @@ def train(recipe: RecipeFile, overrides: Overrides = None, out: Out = None) -> N
     _require_reduce_extra()
     from tinysight.verbs import train_recipe
 
-    folder, _ = train_recipe(loaded, out=out)
+    _make_importable(recipe, trust)
+    folder, _ = train_recipe(loaded, out=out, trust=trust)
     print(f"checkpoint: {folder.resolve()}")
 
 
 @app.command()
-def reduce(recipe: RecipeFile, overrides: Overrides = None, out: Out = None, update: Update = False) -> None:
+def reduce(
+    recipe: RecipeFile, overrides: Overrides = None, out: Out = None, update: Update = False, trust: Trust = False
+) -> None:
     """Reduce the network of a recipe; interrupted, the same command goes on."""
     from tinysight.recipe import load_recipe
 
-    _reduce(load_recipe(recipe, overrides or []), out, update)
+    _make_importable(recipe, trust)
+    _reduce(load_recipe(recipe, overrides or []), out, update, trust)
 
 
 @app.command()
-def resume(run: Annotated[Path, typer.Argument(help="A run's folder.")]) -> None:
+def resume(run: Annotated[Path, typer.Argument(help="A run's folder.")], trust: Trust = False) -> None:
     """Go on with an interrupted run, from its folder alone."""
     from tinysight.recipe import recipe_of_run
 
-    _reduce(recipe_of_run(run), run, False)
+    _reduce(recipe_of_run(run), run, False, trust)
 
 
 @app.command()
@@ -219,13 +226,19 @@ def main() -> None:
         sys.exit(code)
 
 
-def _reduce(recipe: Any, out: Path | None, update: bool) -> None:
+def _make_importable(recipe: Path, trust: bool) -> None:
+    """Let a trusted recipe import modules that lie beside it, as a script can."""
+    if trust:
+        sys.path.insert(0, str(recipe.parent.absolute()))
+
+
+def _reduce(recipe: Any, out: Path | None, update: bool, trust: bool = False) -> None:
     _require_reduce_extra()
     from tinysight.report.headline import headline
     from tinysight.report.terminal import print_checks, print_headline, print_table
     from tinysight.verbs import reduce_recipe
 
-    result = reduce_recipe(recipe, out=out, update=update)
+    result = reduce_recipe(recipe, out=out, update=update, trust=trust)
     metric = result.best.quality.metric if result.best.quality else ""
     print_table(result.records, metric)
     reference = next(record for record in result.records if record.verdict == "reference")

@@ -20,11 +20,14 @@ from tinysight.data.splits import hold_out, require_splits, shared_with_train
 from tinysight.engines.settings import EngineSettings
 from tinysight.errors import UserError, one_line
 from tinysight.models.spec import ModelSpec
+from tinysight.models.weights import load_weights
+from tinysight.models.zoo import adapt_of
 from tinysight.progress import Progress
 from tinysight.recipe import Recipe
 from tinysight.reduction.network import WEIGHTS, Network, checkpoint_folder, load_network
 from tinysight.reduction.step import ArchitectureReduction, NotApplicable, PrecisionReduction
 from tinysight.reduction.verify import run
+from tinysight.report.text import counted
 from tinysight.runs.folder import differences
 from tinysight.search.goal import Goal
 from tinysight.search.walk import Stage
@@ -39,14 +42,12 @@ __all__ = [
     "Job",
     "fit_reference",
     "job_from_recipe",
-    "reference_of",
     "refuse_missing_files",
     "refuse_one_class",
     "refuse_other_network",
     "refuse_unbuildable",
     "refuse_wrong_output",
     "set_aside",
-    "training_name",
 ]
 
 
@@ -91,29 +92,34 @@ class Job:
         return [v for v in variants if isinstance(v, PrecisionReduction) and not v.storage_only]
 
 
-def job_from_recipe(recipe: Recipe) -> Job:
+def job_from_recipe(recipe: Recipe, *, trust: bool = False) -> Job:
     """Read the data a recipe names and prepare its job.
 
+    Args:
+        recipe: what ``load_recipe`` returned.
+        trust: let the recipe import the network it names; that code then runs.
+
     Raises:
-        UserError: the data is missing or broken, or there is neither a trained checkpoint nor a training.
+        UserError: the data is missing or broken, the network's code is not trusted, or the network is neither trained
+            nor to be trained.
     """
-    if recipe.train is None and recipe.model.checkpoint is None:
+    if recipe.train is None and not recipe.model.trained:
         raise UserError(
-            "the recipe has neither train nor model.checkpoint: a network with random weights has no quality to keep; "
-            "add a train section, or a checkpoint"
+            "the recipe has neither train nor trained weights: a network with random weights has no quality to keep; "
+            "add a train section, model.weights, or model.checkpoint"
         )
-    checkpoint = recipe.model.checkpoint and checkpoint_folder(recipe.model.checkpoint)
     given = recipe.data.read()
     require_splits(given)
     dataset = hold_out(given, recipe.test_fraction)
     shared = shared_with_train(dataset)
     train = in_memory(dataset.split("train"))
     task = TASKS[recipe.task](dataset.classes, dataset.ignore_index)
-    digest = dataset.digest()
+    digest, weights = dataset.digest(), _weights_digest(recipe)
     refuse_one_class(train, task)
+    pristine = recipe.model.spec(len(task.classes)).build(trust=trust) if recipe.model.foreign else None
 
     def make_reference(folder: Path, progress: Progress) -> Network:
-        return reference_of(recipe, task, train, folder, progress)
+        return _reference_of(recipe, task, train, folder, progress, trust=trust)
 
     return Job(
         plan=recipe.plan(),
@@ -121,19 +127,30 @@ def job_from_recipe(recipe: Recipe) -> Job:
         reader=recipe.data,
         dataset=dataset,
         data_digest=digest,
-        weights_digest=file_digest(checkpoint / WEIGHTS) if checkpoint else "",
+        weights_digest=weights,
         train=train,
         augment=recipe.train.augment if recipe.train else True,
-        training=training_name(recipe, digest),
+        training=_training_name(recipe, digest, weights),
         make_reference=make_reference,
-        pristine=None,
-        cautions=(*set_aside(given, dataset, trained_elsewhere=recipe.model.checkpoint is not None), *shared),
+        pristine=pristine,
+        cautions=(*set_aside(given, dataset, trained_elsewhere=recipe.model.trained), *shared),
         stages=recipe.stages,
         goal=recipe.goal,
         engine=recipe.engine,
         seed=recipe.seed,
         device=recipe.device,
     )
+
+
+def _weights_digest(recipe: Recipe) -> str:
+    """Identify weights that come from outside; empty where there are none."""
+    if recipe.model.checkpoint:
+        return file_digest(checkpoint_folder(recipe.model.checkpoint) / WEIGHTS)
+    if not recipe.model.weights:
+        return ""
+    if not recipe.model.weights.is_file():
+        raise UserError(f"the weights {recipe.model.weights} do not exist: check model.weights")
+    return file_digest(recipe.model.weights)
 
 
 def refuse_missing_files(stages: Sequence[Stage]) -> None:
@@ -208,7 +225,9 @@ def refuse_one_class(train: Sequence[Sample], task: Task) -> None:
     )
 
 
-def reference_of(recipe: Recipe, task: Task, train: Sequence[Sample], folder: Path, progress: Progress) -> Network:
+def _reference_of(
+    recipe: Recipe, task: Task, train: Sequence[Sample], folder: Path, progress: Progress, *, trust: bool
+) -> Network:
     """Build the reference of a recipe, or load it, and train it where the recipe says so.
 
     The training's state lies in ``folder``: an interrupted training goes on, and a finished one is used again.
@@ -220,7 +239,14 @@ def reference_of(recipe: Recipe, task: Task, train: Sequence[Sample], folder: Pa
     else:
         torch.manual_seed(recipe.seed)
         spec = recipe.model.spec(len(task.classes))
-        network = Network(spec.build().eval(), spec, recipe.input)
+        network = Network(spec.build(trust=trust).eval(), spec, recipe.input)
+    if recipe.model.weights:
+        partly = recipe.train is not None
+        lacking = load_weights(network.module, recipe.model.weights, adapt_of(recipe.model.name), partly=partly)
+        if lacking:
+            progress.say(
+                f"{counted(len(lacking), 'tensor')} not among the weights, such as {lacking[0]}: left as they start"
+            )
     refuse_unbuildable(recipe.stages, network.spec, len(task.classes))
     if recipe.train:
         fit_reference(network, task, train, recipe.train, device, recipe.seed, folder, progress)
@@ -248,10 +274,10 @@ def refuse_other_network(recipe: Recipe, network: Network) -> None:
         )
 
 
-def training_name(recipe: Recipe, data_digest: str) -> str:
+def _training_name(recipe: Recipe, data_digest: str, weights_digest: str) -> str:
     """Name the reference's training by all it depends on."""
     made_from = recipe.model_dump(mode="json", include={"task", "model", "input", "train", "seed", "device"})
-    return f"reference-{digest_of([made_from, data_digest])}"
+    return f"reference-{digest_of([made_from, data_digest, weights_digest])}"
 
 
 def refuse_wrong_output(network: Network, task: Task) -> None:

@@ -162,10 +162,9 @@ def _parse(content: dict[str, Any], base: Path, problems: list[str]) -> Recipe |
     values["data"] = _reader(data, base, problems)
     if "stages" in content:
         values["stages"] = parse_stages(content.pop("stages"), problems, base)
-    if isinstance(content.get("model"), dict) and content["model"].get("checkpoint"):
-        content["model"] = content["model"] | {
-            "checkpoint": _path(content["model"]["checkpoint"], base, "model.checkpoint", problems)
-        }
+    for key in ("weights", "checkpoint"):
+        if isinstance(content.get("model"), dict) and content["model"].get(key):
+            content["model"] = content["model"] | {key: _path(content["model"][key], base, f"model.{key}", problems)}
     _check_name(content.get("task", "segmentation"), "task", TASKS, problems)
     _spell_engine_out(content)
     engine = content.get("engine")
@@ -312,7 +311,7 @@ def _apply_overrides(content: dict[str, Any], overrides: Sequence[str]) -> list[
 
 def _path_keys() -> set[str]:
     """Return the names of all settings that are paths."""
-    return {"path", "checkpoint"}.union(*(_path_settings(method) for method in METHODS.values()))
+    return {"path", "checkpoint", "weights"}.union(*(_path_settings(method) for method in METHODS.values()))
 
 
 def _set(place: Any, keys: Sequence[str], value: Any) -> None:

@@ -14,7 +14,7 @@ from tinysight.engines import ENGINES
 from tinysight.engines.bundle import DESCRIPTION, Bundle
 from tinysight.errors import UserError
 from tinysight.files import read_json, write_text
-from tinysight.models.spec import LIVE
+from tinysight.models.zoo import ZOO
 from tinysight.progress import Progress
 from tinysight.reduction.agreement import agreement
 from tinysight.reduction.network import CHECKPOINT, load_network
@@ -90,11 +90,8 @@ def ship(
         return  # by a call that was interrupted later or by the same command before
     bundle = Bundle.open(artifact)
     progress.say("proving that torch, ONNX Runtime and OpenVINO agree")
-    network = (
-        None
-        if bundle.lineage["spec"]["builder"] == LIVE and into is None
-        else load_network(artifact / CHECKPOINT, into=into)
-    )
+    builds = into is not None or bundle.lineage["spec"]["builder"] in ZOO
+    network = load_network(artifact / CHECKPOINT, into=into) if builds else None
     proof = agreement(artifact, network, open_data(run / DATA).split("val"), threads)
     complete = bundle.model_copy(
         update={"measurement": record.line(), "agreement": proof, "versions": versions(), "licences": LICENCES}

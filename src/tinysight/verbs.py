@@ -5,18 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from tinysight.config import digest_of
-from tinysight.data.memory import in_memory
-from tinysight.data.splits import hold_out, require_splits
 from tinysight.engines.hardware import processor
 from tinysight.errors import UserError
-from tinysight.job import job_from_recipe, reference_of, refuse_one_class, training_name
+from tinysight.job import job_from_recipe
 from tinysight.pipeline import Result, run
 from tinysight.progress import Progress
 from tinysight.recipe import Recipe
-from tinysight.reduction.network import Network
+from tinysight.reduction.network import CHECKPOINT, Network
 from tinysight.runs.folder import RunFolder, next_free
 from tinysight.ship import find_candidate, ship
-from tinysight.tasks import TASKS
 
 __all__ = ["default_folder", "export_candidate", "reduce_recipe", "train_recipe"]
 
@@ -27,7 +24,12 @@ def default_folder(recipe: Recipe, kind: str = "") -> Path:
 
 
 def reduce_recipe(
-    recipe: Recipe, *, out: Path | None = None, update: bool = False, progress: Progress | None = None
+    recipe: Recipe,
+    *,
+    out: Path | None = None,
+    update: bool = False,
+    trust: bool = False,
+    progress: Progress | None = None,
 ) -> Result:
     """Do the whole job of a recipe, or go on with it where it was interrupted.
 
@@ -35,33 +37,31 @@ def reduce_recipe(
         recipe: what ``load_recipe`` returned.
         out: the run's folder; by default one under ``./runs`` that belongs to this very recipe.
         update: go on in a folder made with another recipe, computing again only what changed.
+        trust: let the recipe import the network it names; that code then runs.
         progress: where to show progress.
     """
-    job = job_from_recipe(recipe)
+    job = job_from_recipe(recipe, trust=trust)
     with RunFolder(out or default_folder(recipe), job.plan, update=update) as folder:
         return run(job, folder, progress or Progress())
 
 
-def train_recipe(recipe: Recipe, *, out: Path | None = None, progress: Progress | None = None) -> tuple[Path, Network]:
+def train_recipe(
+    recipe: Recipe, *, out: Path | None = None, trust: bool = False, progress: Progress | None = None
+) -> tuple[Path, Network]:
     """Train the reference of a recipe and write its checkpoint; returns the checkpoint's folder and the network.
+
+    The arguments are those of ``reduce_recipe``.
 
     Raises:
         UserError: the recipe says nothing about training.
     """
     if recipe.train is None:
         raise UserError("the recipe has no train section: add one, such as train: {epochs: 30}")
-    folder = RunFolder(out or default_folder(recipe, "-train"), recipe.plan())
-    with folder:
-        given = recipe.data.read()
-        require_splits(given)
-        dataset = hold_out(given, recipe.test_fraction)
-        task = TASKS[recipe.task](dataset.classes, dataset.ignore_index)
-        train = in_memory(dataset.split("train"))
-        refuse_one_class(train, task)
-        state = folder.path / "training" / training_name(recipe, dataset.digest())
-        network = reference_of(recipe, task, train, state, progress or Progress())
-        network.save(folder.path / "network")
-    return folder.path / "network", network
+    job = job_from_recipe(recipe, trust=trust)
+    with RunFolder(out or default_folder(recipe, "-train"), job.plan) as folder:
+        network = job.make_reference(folder.scratch(job.training), progress or Progress())
+        network.save(folder.path / CHECKPOINT)
+    return folder.path / CHECKPOINT, network
 
 
 def export_candidate(run_folder: Path, identity: str, out: Path | None, threads: int | None) -> Path:

@@ -99,7 +99,7 @@ def test_all_problems_of_a_recipe_come_in_one_message(cli, recipe: Path) -> None
         ("model.args={encoder_dept: 3}", "encoder_dept"),
         ("model.checkpoint=nowhere", "give the folder of a checkpoint"),
         ("stages=[int8, trim]", "put it before"),
-        ("train=null", "neither train nor model.checkpoint"),
+        ("train=null", "neither train nor trained weights"),
         ("epochs", "write an override as key=value"),
         ("device=cuda", "use 'auto' or 'cpu'"),
     ],
@@ -222,7 +222,7 @@ def test_a_diverging_training(cli, recipe: Path, verb: str) -> None:
 @pytest.mark.parametrize("verb", ["reduce", "train"])
 def test_a_number_of_classes_that_the_data_does_not_have_is_refused(cli, recipe: Path, verb: str) -> None:
     message = refused(cli, recipe.parent, "model.args.classes=3", verb=verb)
-    assert "model.args: 'classes' is no argument to give: their number follows from the data" in message
+    assert "model: 'classes' is no argument to give: their number follows from the data" in message
 
 
 def test_an_input_the_network_does_not_take(cli, recipe: Path) -> None:

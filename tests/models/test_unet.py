@@ -28,7 +28,8 @@ def test_its_layers_are_those_of_the_original():
 
 def test_scores_have_the_size_of_the_picture():
     with torch.no_grad():
-        assert PlainUNet(classes=2, widths=(4, 6, 8, 10))(torch.zeros(1, 3, 32, 48)).shape == (1, 2, 32, 48)
+        assert PlainUNet(classes=3, widths=(4, 6, 8, 10))(torch.zeros(1, 3, 32, 48)).shape == (1, 3, 32, 48)
+        assert PlainUNet(classes=2, widths=(4, 6))(torch.zeros(1, 3, 32, 48)).shape == (1, 1, 32, 48)
 
 
 def test_a_network_without_levels_is_refused():

@@ -96,9 +96,9 @@ def test_an_absent_class_has_no_iou():
     assert np.isnan(TASK.metrics(kept)["IoU sign"])
 
 
-def test_a_class_that_is_only_predicted_scores_nothing():
+def test_a_class_that_no_label_shows_counts_as_a_mistake_only():
     truth, guess = np.zeros((1, 4), np.uint8), np.array([[0, 0, 0, 3]], np.uint8)
-    assert TASK.score(TASK.statistic(guess, truth)[None]) == pytest.approx(0.75 / 2)
+    assert TASK.score(TASK.statistic(guess, truth)[None]) == pytest.approx(0.75)
 
 
 def test_a_class_that_is_only_predicted_spoils_no_accuracy():

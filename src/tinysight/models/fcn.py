@@ -97,19 +97,16 @@ def bilinear_kernel(factor: int) -> Tensor:
     return ramp[:, None] * ramp[None, :]
 
 
-def from_vgg(state: Mapping[str, Tensor], network: FCN) -> dict[str, Tensor]:
-    """Make the tensors of torchvision's VGG convolutional; what VGG lacks stays as ``network`` has it.
+def from_vgg(state: Mapping[str, Tensor], _network: FCN) -> dict[str, Tensor]:
+    """Make the tensors of torchvision's VGG convolutional.
 
     The first fully connected layer sees 7 × 7 maps of 512 channels, so it is a 7×7 convolution. The classifier of
-    1000 classes is left out, and layers of another width than VGG's are left as they start.
+    1000 classes is left out.
     """
-    own = network.state_dict()
     features = {name: tensor for name, tensor in state.items() if name.startswith("features.")}
-    connected = {
+    return features | {
         "head.0.weight": state["classifier.0.weight"].reshape(-1, 512, 7, 7),
         "head.0.bias": state["classifier.0.bias"],
         "head.3.weight": state["classifier.3.weight"][:, :, None, None],
         "head.3.bias": state["classifier.3.bias"],
     }
-    fitting = {name: tensor for name, tensor in connected.items() if own[name].shape == tensor.shape}
-    return {**own, **features, **fitting}

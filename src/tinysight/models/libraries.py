@@ -22,6 +22,7 @@ __all__ = [
     "build_own",
     "classifier_names",
     "encoder_names",
+    "found",
     "library_encoder",
     "parameters_of",
 ]
@@ -60,7 +61,7 @@ def classifier_names() -> tuple[list[str], list[str]]:
 
 def parameters_of(source: str) -> dict[str, inspect.Parameter]:
     """Return the arguments of the builder ``package.module:Name`` by name."""
-    return dict(inspect.signature(_found(source)).parameters)
+    return dict(inspect.signature(found(source)).parameters)
 
 
 def build_decoder(name: str, source: str, args: dict[str, Any]) -> nn.Module:
@@ -71,7 +72,7 @@ def build_decoder(name: str, source: str, args: dict[str, Any]) -> nn.Module:
     """
     options = dict(args)
     encoder = library_encoder(options.pop("encoder", "resnet18"))
-    library_class = _found(source)
+    library_class = found(source)
     _refuse_loading(name, options)
     _refuse_swallowed(name, library_class, encoder, options)
     about = f"{name} with encoder '{encoder}' and {options}"
@@ -92,7 +93,7 @@ def build_classifier(name: str, source: str, args: dict[str, Any]) -> nn.Module:
     of_timm, of_torchvision = classifier_names()
     about = f"{name} '{encoder}' with {options}"
     if encoder in of_timm:
-        create = _found(source)
+        create = found(source)
         return _built(about, lambda: create(encoder, pretrained=False, num_classes=classes, **options))
     if encoder in of_torchvision:
         return _built(
@@ -107,7 +108,7 @@ def build_own(name: str, source: str, args: dict[str, Any]) -> nn.Module:
     Raises:
         UserError: an argument it does not have, or a value it refuses.
     """
-    network_class = _found(source)
+    network_class = found(source)
     known = inspect.signature(network_class).parameters
     for option in args:
         if option not in known:
@@ -124,7 +125,8 @@ def _built(about: str, build: Callable[[], nn.Module]) -> nn.Module:
         raise UserError(f"{about} cannot be built: {one_line(error) or type(error).__name__}") from error
 
 
-def _found(source: str) -> Any:
+def found(source: str) -> Any:
+    """Return what ``package.module:name`` names."""
     module, _, attribute = source.partition(":")
     return getattr(importlib.import_module(module), attribute)
 

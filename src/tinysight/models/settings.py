@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from tinysight.config import Config
 from tinysight.errors import unknown_name
@@ -27,27 +27,64 @@ LibraryArgs = Annotated[dict[str, Any], AfterValidator(_refuse_chosen_elsewhere)
 
 
 class ModelSettings(Config):
-    """The reference: a row of the zoo with an encoder and the library's own arguments, or a checkpoint made earlier.
+    """The reference: a row of the zoo, a class of somebody's code, or a checkpoint made earlier.
 
-    ``checkpoint`` is a folder written by ``tinysight train`` or a candidate's ``network`` folder; it brings its own
-    architecture. Nothing is ever downloaded: without a checkpoint, weights start random. ``output`` names the part of
-    the result that holds the scores, where there are several.
+    ``name`` is a row of the zoo with an ``encoder`` where it has one; ``import``, written instead, is the path of a
+    class or function, ``package.module:Class``, that is called with ``args`` alone. ``weights`` is a file with trained
+    weights, of the network or of another implementation that its row knows. ``checkpoint`` is a folder written by
+    ``tinysight train`` or a candidate's ``network`` folder; it brings its own architecture. Nothing is ever downloaded:
+    without weights or checkpoint, weights start random. ``output`` names the part of the result that holds the scores,
+    where there are several.
     """
 
     name: str = "pspnet"
     encoder: str = "resnet18"
-    args: LibraryArgs = Field(default_factory=dict)
+    args: dict[str, Any] = Field(default_factory=dict)
     output: str | int | None = None
+    weights: Path | None = None
     checkpoint: Path | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _import_is_a_name(cls, content: Any) -> Any:
+        if not isinstance(content, dict) or "import" not in content:
+            return content
+        rest = {key: value for key, value in content.items() if key != "import"}
+        if strange := sorted(rest.keys() & {"name", "encoder", "checkpoint"}):
+            raise ValueError(f"import stands instead of {strange[0]}: give one of them")
+        path = content["import"]
+        if not isinstance(path, str) or not all(path.partition(":")):
+            raise ValueError("import must be the path of a class, package.module:Class")
+        return rest | {"name": path}
 
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name not in ZOO:
+        if name not in ZOO and ":" not in name:
             raise ValueError(str(unknown_name("network", name, ZOO)))
         return name
 
+    @model_validator(mode="after")
+    def _zoo_takes_library_args(self) -> ModelSettings:
+        if not self.foreign:
+            _refuse_chosen_elsewhere(self.args)
+        if self.weights and self.checkpoint:
+            raise ValueError("weights and checkpoint both bring weights: give one of them")
+        return self
+
+    @property
+    def foreign(self) -> bool:
+        """Whether building the network runs code that is not tinysight's."""
+        return ":" in self.name
+
+    @property
+    def trained(self) -> bool:
+        """Whether it comes with weights that somebody trained."""
+        return bool(self.weights or self.checkpoint)
+
     def spec(self, classes: int) -> ModelSpec:
         """Return the specification of a network for ``classes`` classes."""
-        args = {"encoder": self.encoder, "classes": classes, **self.args}
-        return ModelSpec(builder=self.name, args=args, output=self.output)
+        if self.foreign:
+            return ModelSpec(builder=self.name, args=self.args, output=self.output)
+        encoder = {"encoder": self.encoder} if ZOO[self.name].has_encoder or "encoder" in self.model_fields_set else {}
+        return ModelSpec(builder=self.name, args={**encoder, "classes": classes, **self.args}, output=self.output)

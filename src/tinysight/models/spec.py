@@ -63,7 +63,7 @@ class ModelSpec(Config):
         if not trust:
             raise UserError(
                 f"building this network would import and run {self.builder} with {self.args}: "
-                "pass trust=True if you know that code"
+                "add --trust, or trust=True, if you know that code"
             )
         module_name, _, attribute = self.builder.partition(":")
         try:

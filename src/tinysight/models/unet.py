@@ -15,11 +15,11 @@ __all__ = ["PlainUNet"]
 class PlainUNet(nn.Module):
     """Encoder and decoder of ``widths`` channels a level, joined by concatenation.
 
-    With the defaults and three input channels it has 1,883,137 parameters and one output channel, whose sigmoid is the
-    probability of the second class. Sides of pictures must be divisible by 4, or by 2 for each level below the first.
+    For two classes it has one output channel, whose sigmoid is the probability of the second; with the defaults
+    1,883,137 parameters. Sides of pictures must be divisible by 4, or by 2 for each level below the first.
     """
 
-    def __init__(self, classes: int = 1, widths: tuple[int, ...] = (64, 128, 256)) -> None:
+    def __init__(self, classes: int = 2, widths: tuple[int, ...] = (64, 128, 256)) -> None:
         super().__init__()
         if not widths:
             raise UserError("a U-Net needs the width of at least one level, such as widths: [64, 128, 256]")
@@ -28,10 +28,10 @@ class PlainUNet(nn.Module):
         self.up = nn.ModuleList(_pair(deeper + skipped, skipped) for deeper, skipped in pairwise(deep_first))
         self.pool = nn.MaxPool2d(2)
         self.upsample = nn.Upsample(scale_factor=2, mode="nearest")
-        self.scores = nn.Conv2d(widths[0], classes, 1)
+        self.scores = nn.Conv2d(widths[0], 1 if classes == 2 else classes, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images (batch, 3, h, w) to scores (batch, classes, h, w), before any sigmoid."""
+        """Map images (batch, 3, h, w) to scores (batch, classes, h, w), or to one plane for two classes."""
         levels = [self.down[0](images)]
         for level in list(self.down)[1:]:
             levels.append(level(self.pool(levels[-1])))

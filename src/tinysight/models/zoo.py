@@ -7,12 +7,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tinysight.errors import unknown_name
-from tinysight.models.libraries import CHOSEN_ELSEWHERE, build_classifier, build_decoder, build_own, parameters_of
+from tinysight.models.libraries import (
+    CHOSEN_ELSEWHERE,
+    build_classifier,
+    build_decoder,
+    build_own,
+    found,
+    parameters_of,
+)
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["CHOSEN_ELSEWHERE", "ZOO", "ZooRow", "build", "defaults_of"]
+    from tinysight.models.weights import Adapt
+
+__all__ = ["CHOSEN_ELSEWHERE", "ZOO", "ZooRow", "adapt_of", "build", "defaults_of"]
 
 SMP = "segmentation_models_pytorch"
 
@@ -25,6 +34,8 @@ class ZooRow:
     family: Callable[[str, str, dict[str, Any]], nn.Module]
     task: str
     about: str
+    adapt: str = ""
+    """``package.module:name`` of what turns another implementation's weights into its own."""
 
     @property
     def has_encoder(self) -> bool:
@@ -36,8 +47,8 @@ def _decoder(library_class: str, about: str) -> ZooRow:
     return ZooRow(f"{SMP}:{library_class}", build_decoder, "segmentation", about)
 
 
-def _own(source: str, task: str, about: str) -> ZooRow:
-    return ZooRow(f"tinysight.models.{source}", build_own, task, about)
+def _own(source: str, task: str, about: str, adapt: str = "") -> ZooRow:
+    return ZooRow(f"tinysight.models.{source}", build_own, task, about, f"tinysight.models.{adapt}" if adapt else "")
 
 
 ZOO: dict[str, ZooRow] = {
@@ -53,8 +64,10 @@ ZOO: dict[str, ZooRow] = {
     "upernet": _decoder("UPerNet", "unified perceptual parsing (Xiao et al. 2018)"),
     "segformer": _decoder("Segformer", "all-MLP decoder (Xie et al. 2021)"),
     "dpt": _decoder("DPT", "dense prediction transformer (Ranftl et al. 2021)"),
-    "fcn": _own("fcn:FCN", "segmentation", "VGG made convolutional; stride 32, 16 or 8 (Long et al. 2015)"),
-    "enet": _own("enet:ENet", "segmentation", "real-time bottlenecks (Paszke et al. 2016)"),
+    "fcn": _own(
+        "fcn:FCN", "segmentation", "VGG made convolutional; stride 32, 16 or 8 (Long et al. 2015)", "fcn:from_vgg"
+    ),
+    "enet": _own("enet:ENet", "segmentation", "real-time bottlenecks (Paszke et al. 2016)", "enet:from_pytorch_enet"),
     "unet_plain": _own("unet:PlainUNet", "segmentation", "3×3 convolutions, nearest upsampling, no batch norm"),
     "classifier": ZooRow("timm:create_model", build_classifier, "classification", "any network of timm or torchvision"),
 }
@@ -80,3 +93,9 @@ def build(name: str, args: dict[str, Any]) -> nn.Module:
         raise unknown_name("network", name, ZOO)
     row = ZOO[name]
     return row.family(name, row.source, args)
+
+
+def adapt_of(name: str) -> Adapt | None:
+    """Return what turns another implementation's weights into those of row ``name``; None where there is nothing."""
+    source = ZOO[name].adapt if name in ZOO else ""
+    return found(source) if source else None

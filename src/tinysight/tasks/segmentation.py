@@ -28,8 +28,7 @@ class Segmentation(Task):
     metric: ClassVar[str] = "mIoU"
     metric_definition: ClassVar[str] = (
         "mIoU is the mean over classes of TP / (TP + FP + FN), from one confusion matrix summed over all pixels of the "
-        "split at the photos' own resolution; ignored pixels are left out, and so are classes that occur neither in "
-        "the labels nor in the predictions."
+        "split at the photos' own resolution; ignored pixels are left out, and so are classes that no label shows."
     )
     class_metric: ClassVar[str] = "IoU"
     counted: ClassVar[str] = "pixels"
@@ -187,7 +186,7 @@ def _mean(of_classes: NDArray[np.float64]) -> float:
 
 
 def _iou(totals: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the IoU of each class (…, classes); NaN where a class is in neither truth nor prediction."""
-    hits = np.diagonal(totals, axis1=-2, axis2=-1).astype(np.float64)
-    union = totals.sum(axis=-1) + totals.sum(axis=-2) - hits
-    return np.asarray(np.divide(hits, union, out=np.full(hits.shape, np.nan), where=union > 0))
+    """Return the IoU of each class (…, classes); NaN where no label shows it."""
+    hits, truth = np.diagonal(totals, axis1=-2, axis2=-1).astype(np.float64), totals.sum(axis=-1)
+    union = truth + totals.sum(axis=-2) - hits
+    return np.asarray(np.divide(hits, union, out=np.full(hits.shape, np.nan), where=truth > 0))

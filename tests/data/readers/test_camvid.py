@@ -33,3 +33,10 @@ def test_void_does_not_count_and_other_values_are_errors(tmp_path: Path) -> None
 def test_the_group_is_the_video(tmp_path: Path, stem: str, group: str | None) -> None:
     write_frame(tmp_path, stem, [0])
     assert CamVidFolders(path=tmp_path).read().split("train")[0].group == group
+
+
+def test_a_class_for_what_is_unlabeled_may_be_added(tmp_path: Path) -> None:
+    write_frame(tmp_path, "0001TP_000030", [11, 11])
+    data = CamVidFolders(path=tmp_path, unlabeled=True).read()
+    assert data.classes[11:] == ("unlabeled",)
+    assert (data.splits["train"][0].read()[1] == 255).all()

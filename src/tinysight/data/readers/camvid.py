@@ -33,12 +33,14 @@ class CamVidFolders(Reader):
     """``SPLIT/*.jpg`` or ``*.png`` with ``SPLITannot/*.png``, for train, val and test where they exist.
 
     The mask value 11 (void) does not count. Frames of one video sequence are one group: they resemble each other.
+    ``unlabeled`` adds a twelfth class that no pixel has, for networks with an output of their own for it.
     """
 
     name: ClassVar[str] = "camvid"
 
     reader: Literal["camvid"] = "camvid"
     path: Path
+    unlabeled: bool = False
 
     def read(self) -> Dataset:
         """Pair the frames with their annotations.
@@ -48,7 +50,8 @@ class CamVidFolders(Reader):
         """
         decode = decode_of({name: [index] for index, name in enumerate(CLASSES)}, [VOID])
         folders = {split: (self.path / split, self.path / f"{split}annot") for split in ("train", "val", "test")}
-        return Dataset(CLASSES, samples_of_pairs(self.path, folders, decode, _sequence))
+        classes = (*CLASSES, "unlabeled") if self.unlabeled else CLASSES
+        return Dataset(classes, samples_of_pairs(self.path, folders, decode, _sequence))
 
 
 def _sequence(stem: str) -> str | None:
