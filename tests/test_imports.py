@@ -25,7 +25,7 @@ RANKS = [
     {"recipe", "report"},
     {"job", "workshop", "ship"},
     {"pipeline"},
-    {"live", "verbs", "device", "tables"},
+    {"live", "verbs", "device", "drawing", "tables"},
     {"cli", "__init__"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}

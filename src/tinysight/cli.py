@@ -171,6 +171,23 @@ def compare(
     print(f"comparison: {compare_runs(runs, out)}")
 
 
+@app.command()
+def draw(
+    what: Annotated[
+        str, typer.Argument(help="A recipe, a row of 'list models', or a candidate's folder.", metavar="MODEL")
+    ],
+    overrides: Overrides = None,
+    out: Out = None,
+    trust: Trust = False,
+) -> None:
+    """Draw a network and list its layers; of a reduced one, before and after, what was cut in colour."""
+    _require_reduce_extra()
+    from tinysight.drawing import draw_network
+
+    _make_importable(Path(what), trust)
+    print(f"drawing: {draw_network(what, overrides or [], out, trust=trust)}")
+
+
 @data_app.command("check")
 def data_check(recipe: RecipeFile, overrides: Overrides = None, out: Out = None) -> None:
     """Count the samples of a recipe's data, draw a contact sheet, and find what is broken."""
