@@ -196,6 +196,19 @@ def data_check(recipe: RecipeFile, overrides: Overrides = None, out: Out = None)
     print(f"contact sheet: {check_data(recipe, overrides or [], out)}")
 
 
+@data_app.command("convert")
+def data_convert(
+    recipe: RecipeFile,
+    to: Annotated[str, typer.Option("--to", help="masks, yolo, coco or voc.")],
+    out: Annotated[Path, typer.Option("--out", parser=_folder, metavar="PATH", help="Folder to write, new or empty.")],
+    overrides: Overrides = None,
+) -> None:
+    """Write the data of a recipe in another form; prints the data section that reads it."""
+    from tinysight.device import convert_data
+
+    print(f"data: {convert_data(recipe, overrides or [], to, out)}")
+
+
 @app.command(name="list")
 def list_(
     what: Annotated[str, typer.Argument(help="Which table.", metavar="models|reductions|readers|engines")],

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from tinysight.data import Dataset
 from tinysight.data.check import CheckReport, check
+from tinysight.data.convert import convert
 from tinysight.data.images import IMAGE_SUFFIXES, find_images, is_own_png, read_image, write_png
 from tinysight.data.readers import Reader
 from tinysight.data.sheet import contact_sheet
@@ -31,7 +33,7 @@ from tinysight.recipe import load_recipe
 from tinysight.runs.folder import PLAN, next_free
 from tinysight.tasks import Task
 
-__all__ = ["check_data", "measure_bundle", "predict_photos"]
+__all__ = ["check_data", "convert_data", "measure_bundle", "predict_photos"]
 
 MOST_OF_A_KIND = 8
 """Problems of one kind that are shown: the ninth says nothing new."""
@@ -137,6 +139,18 @@ def check_data(recipe: Path, overrides: list[str], out: Path | None) -> Path:
             "mend what is broken"
         )
     return sheet.resolve()
+
+
+def convert_data(recipe: Path, overrides: list[str], form: str, out: Path) -> str:
+    """Write the data of a recipe in another form; returns the ``data`` section that reads it, as YAML on one line.
+
+    Raises:
+        UserError: the data is broken, or see ``convert``.
+    """
+    dataset = load_recipe(recipe, overrides).data.read()
+    with Progress().track("converting", sum(len(samples) for samples in dataset.splits.values())) as tick:
+        section = convert(dataset, form, out, lambda: tick(1))
+    return yaml.safe_dump(dict(section), default_flow_style=True, width=1000, sort_keys=False).strip()
 
 
 def _data(data: Path) -> tuple[Dataset, Reader | Path]:

@@ -52,3 +52,12 @@ def test_a_foreign_contact_sheet_is_kept(cli, recipe: Path, tmp_path: Path) -> N
     answer = cli("data", "check", recipe, "--out", tmp_path)
     assert answer.code == 2
     assert (tmp_path / "contact_sheet.png").read_bytes() == b"mine"
+
+
+def test_data_in_another_form_are_read_by_the_section_that_is_printed(cli, recipe: Path, tmp_path: Path) -> None:
+    answer = cli("data", "convert", recipe, "--to", "yolo", "--out", tmp_path / "yolo")
+    assert answer.code == 0, answer.err
+    (tmp_path / "other.yaml").write_text(answer.last + "\n")
+    checked = cli("data", "check", tmp_path / "other.yaml", "--out", tmp_path / "checked")
+    assert checked.code == 0, checked.err
+    assert "train: 12 images; labels: background" in checked.out
