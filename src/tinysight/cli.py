@@ -212,11 +212,15 @@ def data_convert(
 @app.command(name="list")
 def list_(
     what: Annotated[str, typer.Argument(help="Which table.", metavar="models|reductions|readers|engines")],
+    task: Annotated[str | None, typer.Option("--task", help="Only models of this task.")] = None,
+    max_params: Annotated[
+        str | None, typer.Option("--max-params", metavar="N", help="Only models with at most so many, such as 5M.")
+    ] = None,
 ) -> None:
     """List the rows of a table."""
     from tinysight.tables import print_rows
 
-    print_rows(what)
+    print_rows(what, task, max_params)
 
 
 @app.command()

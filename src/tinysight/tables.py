@@ -9,33 +9,54 @@ from importlib.util import find_spec
 from rich.table import Table
 
 from tinysight.engines.hardware import processor
-from tinysight.errors import unknown_name
+from tinysight.errors import UserError, unknown_name
 from tinysight.report.terminal import plain_console
+from tinysight.report.text import count_text
 from tinysight.runs.environment import versions
 
 __all__ = ["print_doctor", "print_rows"]
 
 
-def print_rows(what: str) -> None:
-    """Print the table ``what``.
+def print_rows(what: str, task: str | None = None, largest: str | None = None) -> None:
+    """Print the table ``what``; of models, perhaps only those of a task, or with at most so many parameters.
 
     Raises:
-        UserError: there is no such table.
+        UserError: there is no such table or task, or ``largest`` is no number such as ``5M``.
     """
     if what not in _TABLES:
         raise unknown_name("table", what, _TABLES)
+    if what != "models" and (task or largest):
+        raise UserError(f"--task and --max-params choose among models: 'tinysight list {what}' lists everything")
     columns, rows = _TABLES[what]
     table = Table(*columns, box=None, header_style="bold", pad_edge=False)
-    for row in rows():
+    for row in _models(task, largest) if what == "models" else rows():
         table.add_row(*row)
     plain_console().print(table)
 
 
-def _models() -> Iterable[tuple[str, ...]]:
+def _models(task: str | None = None, largest: str | None = None) -> Iterable[tuple[str, ...]]:
+    from tinysight.models.catalogue import catalogue
     from tinysight.models.zoo import ZOO
+    from tinysight.tasks import TASKS
 
-    for name, row in ZOO.items():
-        yield name, row.task, row.source.partition(":")[0].removesuffix(f".{name}"), row.about
+    if task is not None and task not in TASKS:
+        raise unknown_name("task", task, TASKS)
+    most = _count(largest) if largest else None
+    for entry in catalogue():
+        if (task and entry.task != task) or (most is not None and entry.used > most):
+            continue
+        cost = (count_text(entry.parameters), count_text(entry.used), count_text(entry.macs))
+        about = ZOO[entry.name].about
+        yield entry.name, entry.encoder or "", entry.task, *cost, f"{entry.size}×{entry.size}", entry.licence, about
+
+
+def _count(text: str) -> float:
+    """Read a number such as ``500k`` or ``5M``."""
+    factor = {"k": 1e3, "M": 1e6, "G": 1e9}.get(text[-1:], 1.0)
+    try:
+        return float(text.rstrip("kMG")) * factor
+    except ValueError:
+        raise UserError(f"--max-params {text}: give a number, such as 500k or 5M") from None
 
 
 def _reductions() -> Iterable[tuple[str, ...]]:
@@ -68,7 +89,7 @@ def _summary(documented: type) -> str:
 
 
 _TABLES: dict[str, tuple[tuple[str, ...], Callable[[], Iterable[tuple[str, ...]]]]] = {
-    "models": (("name", "task", "from", "what it is"), _models),
+    "models": (("name", "encoder", "task", "params", "used", "MACs", "input", "licence", "what it is"), _models),
     "reductions": (("name", "changes", "settings", "what it does"), _reductions),
     "readers": (("name", "settings", "what it reads"), _readers),
     "engines": (("name", "version", "bf16 here"), _engines),

@@ -32,3 +32,25 @@ def test_doctor_says_what_each_finding_means(cli) -> None:
     assert answer.code == 0
     for word in ("Python", "torch", "openvino", "processor", "cores", "int8", "bf16", "fp16", "storage only", "off"):
         assert word in answer.out, word
+
+
+def test_models_are_chosen_by_task_and_size(cli) -> None:
+    answer = cli("list", "models", "--task", "classification", "--max-params", "1.5M")
+    names = [row.split()[:2] for row in answer.out.splitlines()[1:] if row[:1] != " "]
+    assert ["classifier", "squeezenet1_1"] in names
+    assert not any(name[0] == "pspnet" for name in names)
+    assert not any("resnet50" in name for name in names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["models", "--task", "segmentatoin"], "did you mean 'segmentation'"),
+        (["models", "--max-params", "many"], "--max-params many: give a number"),
+        (["readers", "--task", "segmentation"], "choose among models"),
+    ],
+)
+def test_a_choice_that_makes_no_sense_is_refused(cli, arguments: list[str], said: str) -> None:
+    answer = cli("list", *arguments)
+    assert answer.code == 2
+    assert said in answer.err

@@ -69,6 +69,7 @@ ZOO: dict[str, ZooRow] = {
     ),
     "enet": _own("enet:ENet", "segmentation", "real-time bottlenecks (Paszke et al. 2016)", "enet:from_pytorch_enet"),
     "unet_plain": _own("unet:PlainUNet", "segmentation", "3×3 convolutions, nearest upsampling, no batch norm"),
+    "compact": _own("compact:Compact", "classification", "depthwise separable, small: where timm's are too large"),
     "classifier": ZooRow("timm:create_model", build_classifier, "classification", "any network of timm or torchvision"),
 }
 
