@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -25,7 +25,8 @@ class Training(Config):
     colours (never for data sets that augment themselves); ``randaugment`` adds two random operations (Cubuk et al.
     2020). ``sampler: balanced`` draws every class equally often; ``mix`` blends pairs of pictures (mixup, Zhang et al.
     2018) or pastes part of one into the other (cutmix, Yun et al. 2019). ``label_smoothing`` spreads that share of
-    each label over all classes.
+    each label over all classes. ``freeze`` names parts of the network, by their modules' paths, that stay as they are
+    for so many epochs; ``rates`` names parts that learn at a share of the rate.
     """
 
     epochs: int = Field(30, ge=1, le=1_000_000)
@@ -40,6 +41,8 @@ class Training(Config):
     augment: Augmentation = True
     sampler: Literal["uniform", "balanced"] = "uniform"
     mix: Literal["none", "mixup", "cutmix"] = "none"
+    freeze: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    rates: dict[str, Annotated[float, Field(gt=0, le=100)]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _cools_down_within_the_training(self) -> Training:
