@@ -106,3 +106,21 @@ def test_the_exporters_logger_is_put_back(tiny_network, tmp_path):
     before = logging.getLogger("torch.onnx").level
     export_onnx(tiny_network.scores, tiny_network.example(), tmp_path / "model.onnx")
     assert logging.getLogger("torch.onnx").level == before
+
+
+class Unpooled(nn.Module):
+    """Pools with places and puts the values back there, as ENet does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool, self.unpool = nn.MaxPool2d(2, return_indices=True), nn.MaxUnpool2d(2)
+
+    def forward(self, images):
+        values, places = self.pool(images)
+        return self.unpool(values, places)
+
+
+def test_the_exporter_says_nothing(tmp_path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]):
+    export_onnx(Unpooled(), torch.rand(1, 3, 8, 8), tmp_path / "model.onnx")
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == []
+    assert capfd.readouterr() == ("", "")
