@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tinysight.data.images import read_image, write_png
-from tinysight.data.readers.facades import Facades
+from tinysight.data.readers import Facades
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -121,8 +122,8 @@ def make_csv(folder: Path) -> Reader:
     return READERS["csv"].model_validate({"path": folder / "list.csv"})
 
 
-def make_facades(folder: Path) -> Reader:
-    return READERS["facades"].model_validate({**SPLITS, "test": 0, "height": 64, "width": 64})
+def make_drawn(kind: str) -> Callable[[Path], Reader]:
+    return lambda _folder: READERS[kind].model_validate({**SPLITS, "test": 0, "height": 64, "width": 64})
 
 
 MAKERS = {
@@ -132,8 +133,10 @@ MAKERS = {
     "class_folders": make_class_folders,
     "coco": make_coco,
     "csv": make_csv,
-    "facades": make_facades,
+    "facades": make_drawn("facades"),
+    "goods": make_drawn("goods"),
     "image_mask": make_image_mask,
+    "plants": make_drawn("plants"),
     "voc": make_voc,
     "yolo": make_yolo,
 }
@@ -255,11 +258,23 @@ class TestArrays(ReaderContract):
     kind = "arrays"
 
 
-class TestFacades(ReaderContract):
-    kind = "facades"
+class Drawn:
+    """What is drawn has no folder, and another seed draws others."""
 
     def altered(self, reader: Reader) -> Reader:
         return reader.model_copy(update={"seed": 1})
 
-    def test_a_missing_folder_is_named(self) -> None:  # type: ignore[override]
-        """Facades are drawn: there is no folder."""
+    def test_a_missing_folder_is_named(self) -> None:
+        """There is none."""
+
+
+class TestFacades(Drawn, ReaderContract):
+    kind = "facades"
+
+
+class TestPlants(Drawn, ReaderContract):
+    kind = "plants"
+
+
+class TestGoods(Drawn, ReaderContract):
+    kind = "goods"

@@ -9,7 +9,7 @@ from tinysight.data.readers.cityscapes import CityscapesFolders
 from tinysight.data.readers.class_folders import ClassFolders
 from tinysight.data.readers.coco import CocoObjects
 from tinysight.data.readers.csv_list import CsvList
-from tinysight.data.readers.facades import Facades
+from tinysight.data.readers.drawn import Facades, Goods, Plants
 from tinysight.data.readers.image_mask import ImageMaskFolders
 from tinysight.data.readers.voc import VocFolders
 from tinysight.data.readers.yolo import YoloObjects
@@ -22,7 +22,9 @@ READERS: dict[str, type[Reader]] = {
     "coco": CocoObjects,
     "csv": CsvList,
     "facades": Facades,
+    "goods": Goods,
     "image_mask": ImageMaskFolders,
+    "plants": Plants,
     "voc": VocFolders,
     "yolo": YoloObjects,
 }
@@ -36,7 +38,9 @@ __all__ = [
     "CocoObjects",
     "CsvList",
     "Facades",
+    "Goods",
     "ImageMaskFolders",
+    "Plants",
     "Reader",
     "VocFolders",
     "YoloObjects",

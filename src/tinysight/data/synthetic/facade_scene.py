@@ -6,56 +6,36 @@ pinhole camera. Picture and mask take the same way, at twice the size, so the ma
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
+from typing import ClassVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.data.sample import Array, Sample
+from tinysight.data.sample import Array
 from tinysight.data.synthetic.buildings import draw_house, plan_houses
+from tinysight.data.synthetic.drawn import DrawnSample, photographed
 from tinysight.data.synthetic.street import Camera, draw_fittings, draw_ground, draw_obstacles, draw_sky
 from tinysight.data.synthetic.surface import GLOW, GLOWING_SIGN, SIGN, Surface
 
 __all__ = ["FacadeSample"]
 
-# Part of every sample's digest: raise it whenever the drawing changes, or old results would pass for new ones.
-SCENE_VERSION = 1
-SPLITS = ("train", "val", "test")
 OVERSAMPLING = 2
 DUSK_SHARE = 0.16
 LARGEST_WALL = (900, 480)
 
 
 @dataclass(frozen=True)
-class FacadeSample(Sample):
-    """One street scene, drawn when it is read; the same settings give the same picture in any order of reading."""
+class FacadeSample(DrawnSample):
+    """One street scene; its target is a uint8 mask of 0 (background) and 1 (advertising)."""
 
-    name: str
-    split: str
-    index: int
-    height: int
-    width: int
-    seed: int
-    group: str | None = None
+    scene: ClassVar[str] = "facades"
+    version: ClassVar[int] = 1
 
-    def read(self) -> tuple[Array, Array]:
-        """Draw the scene: uint8 height x width x 3 (RGB), and a uint8 mask of 0 (background) and 1 (advertising)."""
-        rng = np.random.default_rng(np.random.SeedSequence([self.seed, SPLITS.index(self.split), self.index]))
+    def draw(self, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Draw the scene."""
         return _draw_scene(rng, self.height, self.width)
-
-    def image_digest(self) -> str:
-        """Hash what determines the picture; nothing is drawn."""
-        return self._digest("image")
-
-    def target_digest(self) -> str:
-        """Hash what determines the mask; nothing is drawn."""
-        return self._digest("target")
-
-    def _digest(self, part: str) -> str:
-        content = ("facades", SCENE_VERSION, part, self.seed, self.split, self.index, self.height, self.width)
-        return hashlib.sha256(repr(content).encode()).hexdigest()
 
 
 def _draw_scene(rng: np.random.Generator, height: int, width: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -79,8 +59,8 @@ def _draw_scene(rng: np.random.Generator, height: int, width: int) -> tuple[NDAr
     mask = (_percent(scene.kinds, (SIGN, GLOWING_SIGN), height, width) >= 50).astype(np.uint8)
     if dusk:
         picture = _at_dusk(picture, _percent(scene.kinds, (GLOW, GLOWING_SIGN), height, width))
-        return _photograph(rng, picture, np.ones((height, width), np.float32)), mask
-    return _photograph(rng, picture, _daylight(rng, camera, height, width)), mask
+        return photographed(rng, picture, np.ones((height, width), np.float32)), mask
+    return photographed(rng, picture, _daylight(rng, camera, height, width)), mask
 
 
 def _wall_scale(camera: Camera, left: float, right: float, top: float) -> float:
@@ -133,14 +113,3 @@ def _at_dusk(picture: NDArray[np.uint8], glow: NDArray[np.uint8]) -> NDArray[np.
     twilight = np.array([0.5, 0.5, 0.64], np.float32)
     bright = lit * twilight + shining * np.float32(0.36) + halo.astype(np.float32) * np.float32(0.34)
     return np.minimum(bright, 255).astype(np.uint8)
-
-
-def _photograph(rng: np.random.Generator, picture: NDArray[np.uint8], light: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Take the picture: light of some colour, the softness of a lens, and grain in proportion to the brightness."""
-    soft = cv2.GaussianBlur(picture, (3, 3), rng.uniform(0.35, 0.75))
-    # Even grain looks like the normal kind and is drawn four times as fast.
-    strength = rng.uniform(0.03, 0.09)
-    grain = rng.random(light.shape, dtype=np.float32) * np.float32(strength) + np.float32(1 - strength / 2)
-    exposure, warmth = light * grain, rng.normal(0, 0.05)
-    filters = cv2.merge([exposure * np.float32(1 + warmth), exposure, exposure * np.float32(1 - warmth)])
-    return np.asarray(cv2.multiply(soft, filters, dtype=cv2.CV_8U), np.uint8)
