@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import math
 from collections.abc import Collection, Sequence
 from itertools import groupby
 from operator import attrgetter
@@ -27,7 +28,7 @@ from tinysight.engines.hardware import processor
 from tinysight.errors import UserError, one_line, unknown_name
 from tinysight.files import write_json
 from tinysight.measure.candidate import Bench, Measured
-from tinysight.measure.quality import predict_one
+from tinysight.measure.quality import PerImage, predict_one
 from tinysight.progress import Progress
 from tinysight.recipe import load_recipe
 from tinysight.runs.folder import PLAN, next_free
@@ -61,7 +62,8 @@ def measure_bundle(bundle: Path, data: Path, split: str, engine: str, threads: i
         source = folder / "data.json"
     bench = Bench(engine, threads or processor().usable_cores, source.absolute(), Progress())
     measured = bench.measure(bundle.absolute(), split, folder / "per_image.npz", {})
-    content = _content(measured)
+    metrics = described.make_task().metrics(PerImage.load(folder / "per_image.npz").statistics)
+    content = _content(measured) | {"metrics": {name: None if math.isnan(v) else v for name, v in metrics.items()}}
     write_json(folder / "measurement.json", content)
     _print(content)
     return (folder / "measurement.json").resolve()

@@ -40,6 +40,8 @@ def test_measuring_repeats_the_quality_of_the_record(cli, run, tmp_path: Path, d
     for field in ("quality", "bytes", "precision"):
         assert measured[field] == run.best[field], field
     assert f"mIoU {100 * run.best['quality']['value']:.2f} on val" in answer.out
+    assert measured["metrics"]["mIoU"] == pytest.approx(run.best["quality"]["value"])
+    assert {"pixel_accuracy", "Dice", "boundary_F", "IoU advertising"} <= measured["metrics"].keys()
     assert f"{run.best['bytes']['total']:,} bytes" in answer.out
 
 

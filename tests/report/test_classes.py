@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tinysight.measure.quality import PerImage
-from tinysight.report.classes import class_rows, confusion_of
-from tinysight.tasks import Segmentation
+from tinysight.report.classes import class_rows, confusion_of, metric_rows
+from tinysight.tasks import Classification, Segmentation
 
 TASK = Segmentation(("wall", "window", "door"))
 BEFORE = PerImage(
@@ -40,3 +40,23 @@ def test_each_class_has_its_colour():
 
 def test_confusion_is_in_shares_of_the_truth():
     np.testing.assert_allclose(confusion_of(TASK, "reference", BEFORE).shares, [[1, 0, 0], [0.5, 0.5, 0], [0, 0, 0]])
+
+
+def test_every_metric_of_the_whole_split_is_listed():
+    def kept(prediction: list[list[int]]) -> PerImage:
+        truth = np.array([[0, 0, 1, 1]] * 4, np.uint8)
+        return PerImage(TASK.statistic(np.array(prediction * 4, np.uint8), truth)[None], ("a",), ("a",))
+
+    rows = metric_rows(TASK, [kept([[0, 0, 1, 1]]), kept([[0, 0, 0, 1]])])
+    assert [row.name for row in rows] == [
+        "mIoU", "pixel accuracy", "mean accuracy", "frequency weighted IoU", "Dice", "boundary F",
+    ]  # fmt: skip
+    assert rows[1].values == (1.0, 0.75)
+
+
+def test_a_metric_that_cannot_be_computed_is_left_empty():
+    task = Classification(("cat", "dog"))
+    statistics = np.stack([task.statistic(np.array([0.9, 0.1]), np.asarray(0))] * 3)
+    rows = {row.name: row.values for row in metric_rows(task, [PerImage(statistics, ("a", "b", "c"), ("a", "b", "c"))])}
+    assert rows["area under ROC"] == (None,)
+    assert rows["top-1"] == (1.0,)

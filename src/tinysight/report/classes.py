@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tinysight.measure.quality import PerImage
 from tinysight.tasks import Task
 
-__all__ = ["ClassRow", "Matrix", "class_rows", "confusion_of"]
+__all__ = ["ClassRow", "Matrix", "MetricRow", "class_rows", "confusion_of", "metric_rows"]
 
 
 class ClassRow(NamedTuple):
@@ -28,6 +28,13 @@ class ClassRow(NamedTuple):
         """Points gained from the first network to the last."""
         first, last = self.scores[0], self.scores[-1]
         return None if first is None or last is None else 100 * (last - first)
+
+
+class MetricRow(NamedTuple):
+    """One metric of the whole split, in each network; None where it cannot be computed."""
+
+    name: str
+    values: tuple[float | None, ...]
 
 
 class Matrix(NamedTuple):
@@ -51,6 +58,16 @@ def class_rows(task: Task, networks: Sequence[PerImage]) -> list[ClassRow]:
             tuple(None if math.isnan(of[index]) else float(of[index]) for of in scores),
         )
         for index, name in enumerate(task.classes)
+    ]
+
+
+def metric_rows(task: Task, networks: Sequence[PerImage]) -> list[MetricRow]:
+    """Return a row for each metric of the task but those of single classes, in each network."""
+    found = [task.metrics(network.statistics) for network in networks]
+    names = [name for name in found[0] if not name.startswith(f"{task.class_metric} ")]
+    return [
+        MetricRow(name.replace("_", " "), tuple(None if math.isnan(of[name]) else of[name] for of in found))
+        for name in names
     ]
 
 
