@@ -233,7 +233,7 @@ def test_a_folder_of_unlabeled_photos_that_is_not_there_is_said_at_once(cli, rec
 def test_demo_runs_the_recipe_it_ships_with(cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     seen: list[tuple[Recipe, Path | None]] = []
 
-    def stop(recipe: Recipe, *, out: Path | None, update: bool) -> None:
+    def stop(recipe: Recipe, *, out: Path | None, update: bool, trust: bool) -> None:
         seen.append((recipe, out))
         raise KeyboardInterrupt
 

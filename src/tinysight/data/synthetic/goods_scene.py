@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -169,7 +169,7 @@ def _place(
     picture[inside] = (alone * shading[None, :, None]).clip(0, 255).astype(np.uint8)[inside]
 
 
-def _shading(rng: np.random.Generator, shape: Shape, across: NDArray[np.float64]) -> NDArray[np.float64]:
+def _shading(rng: np.random.Generator, shape: Shape, across: NDArray[Any]) -> NDArray[Any]:
     """Return how bright each column of a good is: ``across`` is -1 at its left edge and 1 at its right."""
     if not shape.is_round:
         return np.where(across < shape.edge, 1.0, 0.68)

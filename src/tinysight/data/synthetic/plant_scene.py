@@ -69,7 +69,7 @@ def _soil(rng: np.random.Generator, rows: int, columns: int) -> NDArray[np.uint8
     )
     damp = 0.06 * smooth_noise(rng, rows, columns, 90)
     shades = np.stack([1 + crumbs, 1 + crumbs - damp / 2, 1 + crumbs - damp], axis=2)
-    return (colour * shades).clip(8, 250).astype(np.uint8)
+    return np.asarray((colour * shades).clip(8, 250), np.uint8)
 
 
 def _litter(rng: np.random.Generator, picture: NDArray[np.uint8]) -> None:
@@ -89,13 +89,13 @@ def _litter(rng: np.random.Generator, picture: NDArray[np.uint8]) -> None:
         end = start + length * np.array([np.cos(angle), np.sin(angle)])
         yellow = rng.uniform(0.6, 1.0)
         colour = (int(196 * yellow), int(178 * yellow), int(rng.uniform(90, 130) * yellow))
-        cv2.line(picture, *(tuple(point.astype(int).tolist()) for point in (start, end)), colour, 2, cv2.LINE_AA)
+        cv2.line(picture, start.astype(int).tolist(), end.astype(int).tolist(), colour, 2, cv2.LINE_AA)
 
 
 def _plants(rng: np.random.Generator, rows: int, columns: int) -> list[list[Leaf]]:
     """Place plants along a few rows of a field, of one kind, and some weeds anywhere."""
     size = min(rows, columns) * rng.uniform(0.10, 0.24)
-    kind = rng.integers(3)
+    kind = int(rng.integers(3))
     angle = rng.uniform(0, np.pi)
     along, across = np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])
     centre, plants = np.array([columns, rows]) / 2, []
@@ -108,7 +108,7 @@ def _plants(rng: np.random.Generator, rows: int, columns: int) -> list[list[Leaf
                 plants.append(_plant(rng, where, size * rng.uniform(0.6, 1.2), kind))
     for _ in range(rng.integers(0, 8)):
         where = rng.uniform(0, 1, 2) * (columns, rows)
-        plants.append(_plant(rng, where, size * rng.uniform(0.15, 0.4), rng.integers(3)))
+        plants.append(_plant(rng, where, size * rng.uniform(0.15, 0.4), int(rng.integers(3))))
     return plants or [_plant(rng, centre, size, kind)]
 
 
