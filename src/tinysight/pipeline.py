@@ -27,7 +27,7 @@ from tinysight.report.text import counted
 from tinysight.runs.environment import environment
 from tinysight.runs.folder import RESULT, RunFolder
 from tinysight.runs.records import CandidateRecord
-from tinysight.runs.summary import Summary
+from tinysight.runs.summary import read_summary
 from tinysight.search.choice import choose, finalists
 from tinysight.search.floor import certifiable_drop, compare, judge
 from tinysight.search.walk import walk
@@ -112,7 +112,7 @@ def decide(
 
 def verify(job: Job, workshop: Workshop, folder: RunFolder, best: CandidateRecord) -> dict[str, Any]:
     """Check the choice once on test data no decision has seen, and write the run's summary."""
-    known = _kept_summary(folder.path / RESULT)
+    known = read_summary(folder.path)
     if known and known["best"] == best.id and known["goal"] == job.goal.model_dump(mode="json"):
         return known
     reference_id = workshop.reference_id
@@ -186,16 +186,6 @@ def _kept_choice(path: Path, final: Sequence[CandidateRecord]) -> dict[str, dict
     except (UserError, ValidationError):  # damaged: timed again
         return None
     return kept if set(kept) == {record.id for record in final} else None
-
-
-def _kept_summary(path: Path) -> dict[str, Any] | None:
-    """Return the summary an earlier call wrote, if it is whole."""
-    try:
-        known: dict[str, Any] | None = read_json(path) if path.is_file() else None
-        Summary.model_validate(known)
-    except (UserError, ValidationError):  # none yet, or damaged: checked again
-        return None
-    return known
 
 
 def _floor(job: Job, workshop: Workshop, best: CandidateRecord) -> dict[str, Any]:

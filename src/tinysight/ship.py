@@ -13,15 +13,16 @@ from tinysight.data.source import DATA, open_data
 from tinysight.engines import ENGINES
 from tinysight.engines.bundle import DESCRIPTION, Bundle
 from tinysight.errors import UserError
-from tinysight.files import read_json, write_text
+from tinysight.files import write_text
 from tinysight.models.zoo import ZOO
 from tinysight.progress import Progress
 from tinysight.reduction.agreement import agreement
 from tinysight.reduction.network import CHECKPOINT, load_network
 from tinysight.report.card import model_card
 from tinysight.runs.environment import versions
-from tinysight.runs.folder import RESULT, read_candidates
+from tinysight.runs.folder import read_candidates
 from tinysight.runs.records import CandidateRecord
+from tinysight.runs.summary import read_summary
 
 __all__ = ["find_candidate", "ship"]
 
@@ -62,8 +63,8 @@ def find_candidate(run: Path, identity: str) -> CandidateRecord:
 
 def _chosen(run: Path, records: Sequence[CandidateRecord]) -> list[CandidateRecord]:
     """Return what a finished run has chosen; the table of one that goes on does not show it yet."""
-    best = read_json(run / RESULT).get("best") if (run / RESULT).is_file() else None
-    found = [record for record in records if record.id == best and record.verdict in {"best", "reference"}]
+    summary = read_summary(run) or {}
+    found = [r for r in records if r.id == summary.get("best") and r.verdict in {"best", "reference"}]
     if not found:
         raise UserError(
             f"{run} is not finished, so it has chosen nothing yet: go on with 'tinysight resume {run}', or name a "

@@ -129,13 +129,15 @@ def test_a_damaged_bundle_is_mended(cli, run, tmp_path: Path, damage: str) -> No
     assert model.read_bytes() == whole
 
 
-@pytest.mark.parametrize("kept", ["nothing", "an older choice"])
+@pytest.mark.parametrize("kept", ["nothing", "an older choice", "a damaged summary"])
 def test_an_unfinished_run_has_no_best(cli, run, tmp_path: Path, kept: str) -> None:
     unfinished = shutil.copytree(run.path, tmp_path / "run")
     lines = (run.path / "candidates.jsonl").read_text().splitlines()
     (unfinished / "candidates.jsonl").write_text("\n".join(lines[:2]) + "\n")
     if kept == "nothing":
         (unfinished / "result.json").unlink()
+    elif kept == "a damaged summary":
+        (unfinished / "result.json").write_text("[]")
     answer = cli("export", unfinished, "best", "--out", tmp_path / "b")
     assert answer.code == 2
     assert "is not finished, so it has chosen nothing yet" in answer.err

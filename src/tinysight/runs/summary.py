@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from tinysight.config import Config
+from tinysight.errors import UserError
+from tinysight.files import read_json
 from tinysight.measure.records import Quality
+from tinysight.runs.folder import RESULT
 from tinysight.runs.records import Drop
 
-__all__ = ["Summary"]
+__all__ = ["Summary", "read_summary"]
 
 
 class Check(Config):
@@ -46,6 +50,16 @@ class Environment(Config, extra="allow"):
 
     cpu: str
     versions: dict[str, str]
+
+
+def read_summary(run: Path) -> dict[str, Any] | None:
+    """Return what ``result.json`` of a run says; None where there is none yet, or it is damaged."""
+    try:
+        known: dict[str, Any] = read_json(run / RESULT)
+        Summary.model_validate(known)
+    except (FileNotFoundError, UserError, ValidationError):
+        return None
+    return known
 
 
 class Summary(Config):
