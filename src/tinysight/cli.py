@@ -106,9 +106,10 @@ def reduce(
 
 @app.command()
 def resume(run: Annotated[Path, typer.Argument(help="A run's folder.")], trust: Trust = False) -> None:
-    """Go on with an interrupted run, from its folder alone."""
+    """Go on with an interrupted run, from its folder alone; with --trust, from the folder its network's code is in."""
     from tinysight.recipe import recipe_of_run
 
+    _make_importable(run, trust)
     _reduce(recipe_of_run(run), run, False, trust)
 
 
@@ -260,10 +261,10 @@ def main() -> None:
         sys.exit(code)
 
 
-def _make_importable(recipe: Path, trust: bool) -> None:
-    """Let a trusted recipe import modules that lie beside it, as a script can."""
+def _make_importable(what: Path, trust: bool) -> None:
+    """Let a trusted recipe import modules beside it, as a script can; a folder, those of the working directory."""
     if trust:
-        sys.path.insert(0, str(recipe.parent.absolute()))
+        sys.path.insert(0, str((what.parent if what.is_file() else Path()).absolute()))
 
 
 def _reduce(recipe: Any, out: Path | None, update: bool, trust: bool = False) -> None:

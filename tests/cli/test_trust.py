@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,21 @@ def test_a_trusted_network_is_trained_reduced_exported_and_resumed(cli, recipe: 
     assert exported.code == 0, exported.err
     assert cli("resume", run).code == 2
     assert cli("resume", run, "--trust").code == 0
+
+
+@pytest.mark.parametrize("command", ["resume", "draw"])
+def test_code_is_found_in_the_working_directory(
+    cli, recipe: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    run = recipe.parent / "run"
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    answer = cli("train" if command == "draw" else "reduce", recipe, "train.epochs=1", "--trust", "--out", run)
+    assert answer.code == 0, answer.err
+    monkeypatch.setattr(sys, "path", sys.path[1:])
+    monkeypatch.delitem(sys.modules, f"nets_{recipe.parent.name}")
+    monkeypatch.chdir(recipe.parent)
+    answer = cli(command, "run/network" if command == "draw" else "run", "--trust")
+    assert answer.code == 0, answer.err
 
 
 def test_weights_from_a_file_are_taken_as_they_are(cli, recipe: Path, tmp_path: Path) -> None:
