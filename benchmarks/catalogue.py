@@ -52,10 +52,9 @@ def counted(name: str, encoder: str | None, more: dict[str, Any], size: int, cla
     args = {"classes": classes, **({"encoder": encoder} if encoder else {}), **more}
     scores, example = Scores(build(name, args).eval(), None), torch.zeros(1, 3, size, size)
     total, used, _ = parameter_counts(scores, example)
-    shown = f"{encoder}, stride {more['stride']}" if more else encoder
     return Entry(
-        name=name, encoder=shown, task=ZOO[name].task, size=size, classes=classes, parameters=total, used=used,
-        macs=count_macs(scores, example), licence=LICENCES[whose],
+        name=name, encoder=encoder, args=more, task=ZOO[name].task, size=size, classes=classes,
+        parameters=total, used=used, macs=count_macs(scores, example), licence=LICENCES[whose],
     )  # fmt: skip
 
 
@@ -65,7 +64,7 @@ def main() -> int:
     for name, encoder, more, size, classes, whose in rows():
         entry = counted(name, encoder, more, size, classes, whose)
         entries.append(entry.model_dump(mode="json"))
-        print(f"{name} {entry.encoder or ''}: {entry.used:,} parameters, {entry.macs:,} MACs")
+        print(f"{name} {encoder or ''} {more or ''}: {entry.used:,} parameters, {entry.macs:,} MACs")
     write_json(CATALOGUE, entries)
     return 0
 

@@ -85,12 +85,15 @@ def _loaded(path: Path, trust: bool) -> tuple[Network | None, Network]:
 
 def _picture(before: Network | None, network: Network, layers: Sequence[Layer]) -> str:
     image = network.input.shape[1:]
-    after = draw_topology(network.spec.label, _note(layers, image), slabs_of(layers), image)
+    label = network.spec.label
+
+    def drawn(title: str, shown: Sequence[Layer], kept: Sequence[Layer] | None = None) -> str:
+        return draw_topology(title, _note(shown, image), slabs_of(shown, kept), image)
+
     if before is None:
-        return after
+        return drawn(label, layers)
     whole = layers_of(before.scores, before.example())
-    cut = draw_topology(f"{before.spec.label}, before", _note(whole, image), slabs_of(whole, layers), image)
-    return stacked([cut, draw_topology(f"{network.spec.label}, after", _note(layers, image), slabs_of(layers), image)])
+    return stacked([drawn(f"{label}, before", whole, layers), drawn(f"{label}, after", layers)])
 
 
 def _note(layers: Sequence[Layer], image: tuple[int, ...]) -> str:

@@ -47,7 +47,8 @@ def _models(task: str | None = None, largest: str | None = None) -> Iterable[tup
             continue
         cost = (count_text(entry.parameters), count_text(entry.used), count_text(entry.macs))
         about = ZOO[entry.name].about
-        yield entry.name, entry.encoder or "", entry.task, *cost, f"{entry.size}×{entry.size}", entry.licence, about
+        encoder = ", ".join([entry.encoder or "", *(f"{key} {value}" for key, value in entry.args.items())])
+        yield entry.name, encoder, entry.task, *cost, f"{entry.size}×{entry.size}", entry.licence, about
 
 
 def _count(text: str) -> float:

@@ -7,64 +7,48 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from tests.training.maps import IMAGES, TASK, cross_entropy, random_scores, random_targets
 
 from tinysight.errors import UserError
 from tinysight.tasks import TASKS, Segmentation
 from tinysight.training.batches import Batch
 from tinysight.training.losses import LOSSES, planes, task_loss
 
-TASK = Segmentation(("sky", "road", "sign"))
-CROSS_ENTROPY = task_loss("cross_entropy", TASK)
-IMAGES = torch.zeros(2, 3, 16, 16)
-
-
-def _random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def _targets(*shape: int) -> Tensor:
-    return torch.randint(3, shape, generator=torch.Generator().manual_seed(9))
-
-
-def _hard(scores: Tensor, targets: Tensor) -> Tensor:
-    return CROSS_ENTROPY(Batch(IMAGES, targets), scores)
-
 
 def test_cross_entropy_by_hand():
     scores = torch.tensor([0.0, math.log(2.0), math.log(5.0)]).view(1, 3, 1, 1)
-    assert float(_hard(scores, torch.tensor([[[1]]]))) == pytest.approx(math.log(8 / 2))
+    assert float(cross_entropy(scores, torch.tensor([[[1]]]))) == pytest.approx(math.log(8 / 2))
 
 
 def test_cross_entropy_is_the_mean_over_pixels():
-    scores, targets = _random(2, 3, 4, 5), _targets(2, 4, 5)
-    torch.testing.assert_close(_hard(scores, targets), F.cross_entropy(scores, targets))
+    scores, targets = random_scores(2, 3, 4, 5), random_targets(2, 4, 5)
+    torch.testing.assert_close(cross_entropy(scores, targets), F.cross_entropy(scores, targets))
 
 
 def test_ignored_pixels_count_nowhere():
-    scores, targets = _random(2, 3, 4, 5), _targets(2, 4, 5)
+    scores, targets = random_scores(2, 3, 4, 5), random_targets(2, 4, 5)
     targets[:, :2] = 255
     expected = F.cross_entropy(scores[:, :, 2:], targets[:, 2:])
-    torch.testing.assert_close(_hard(scores, targets), expected)
+    torch.testing.assert_close(cross_entropy(scores, targets), expected)
 
 
 def test_a_batch_of_ignored_pixels_has_no_loss_and_no_gradient():
-    scores = _random(1, 3, 2, 2).requires_grad_()
-    loss = _hard(scores, torch.full((1, 2, 2), 255))
+    scores = random_scores(1, 3, 2, 2).requires_grad_()
+    loss = cross_entropy(scores, torch.full((1, 2, 2), 255))
     loss.backward()
     assert float(loss.detach()) == 0
     assert scores.grad.abs().max() == 0
 
 
 def test_smaller_scores_are_brought_to_the_size_of_the_targets():
-    scores, targets = _random(1, 3, 2, 2), _targets(1, 4, 4)
+    scores, targets = random_scores(1, 3, 2, 2), random_targets(1, 4, 4)
     larger = F.interpolate(scores, size=(4, 4), mode="bilinear", align_corners=False)
-    torch.testing.assert_close(_hard(scores, targets), F.cross_entropy(larger, targets))
+    torch.testing.assert_close(cross_entropy(scores, targets), F.cross_entropy(larger, targets))
 
 
 def test_class_numbers_need_no_maps():
-    scores, targets = _random(4, 3), _targets(4)
-    torch.testing.assert_close(_hard(scores, targets), F.cross_entropy(scores, targets))
+    scores, targets = random_scores(4, 3), random_targets(4)
+    torch.testing.assert_close(cross_entropy(scores, targets), F.cross_entropy(scores, targets))
 
 
 def test_an_unknown_loss_is_named():
@@ -79,7 +63,7 @@ def test_every_task_names_losses_there_are(task):
 
 @pytest.mark.parametrize("name", TASK.losses)
 def test_a_batch_of_ignored_pixels_teaches_nothing(name: str):
-    scores = _random(1, 3, 4, 4).requires_grad_()
+    scores = random_scores(1, 3, 4, 4).requires_grad_()
     loss = task_loss(name, TASK)(Batch(IMAGES, torch.full((1, 4, 4), 255)), scores)
     loss.backward()
     assert float(loss.detach()) == 0
@@ -88,33 +72,33 @@ def test_a_batch_of_ignored_pixels_teaches_nothing(name: str):
 
 @pytest.mark.parametrize("name", TASK.losses)
 def test_ignored_pixels_do_not_matter_to_any_loss(name: str):
-    scores, targets = _random(2, 3, 4, 5), _targets(2, 4, 5)
+    scores, targets = random_scores(2, 3, 4, 5), random_targets(2, 4, 5)
     targets[:, :2] = 255
-    others = torch.cat([_random(2, 3, 2, 5, seed=7), scores[:, :, 2:]], dim=2)
+    others = torch.cat([random_scores(2, 3, 2, 5, seed=7), scores[:, :, 2:]], dim=2)
     loss = task_loss(name, TASK)
     torch.testing.assert_close(loss(Batch(IMAGES, targets), scores), loss(Batch(IMAGES, targets), others))
 
 
 @pytest.mark.parametrize("name", TASK.losses)
 def test_the_truth_costs_less_than_a_guess(name: str):
-    targets = _targets(2, 8, 8)
+    targets = random_targets(2, 8, 8)
     truth = 9.0 * F.one_hot(targets, 3).permute(0, 3, 1, 2).double()
     loss = task_loss(name, TASK)
-    assert loss(Batch(IMAGES, targets), truth) < 0.01 < loss(Batch(IMAGES, targets), _random(2, 3, 8, 8))
+    assert loss(Batch(IMAGES, targets), truth) < 0.01 < loss(Batch(IMAGES, targets), random_scores(2, 3, 8, 8))
 
 
 @pytest.mark.parametrize("name", [name for name in TASK.losses if name != "lovasz"])  # which is float32 inside
 @pytest.mark.parametrize("size", [2, 4])
 def test_gradients_equal_finite_differences(name: str, size: int):
-    targets = _targets(1, 4, 4)
+    targets = random_targets(1, 4, 4)
     targets[0, 0] = 255
     loss = task_loss(name, TASK)
-    scores = _random(1, 3, size, size).requires_grad_()
+    scores = random_scores(1, 3, size, size).requires_grad_()
     assert torch.autograd.gradcheck(lambda scores: loss(Batch(IMAGES, targets), scores), scores)
 
 
 def test_weights_are_torchs():
-    scores, targets = _random(2, 3, 4, 5), _targets(2, 4, 5)
+    scores, targets = random_scores(2, 3, 4, 5), random_targets(2, 4, 5)
     targets[0, 0] = 255
     weights = torch.tensor([1.0, 4.0, 0.5])
     loss = task_loss("weighted_cross_entropy", TASK, weights=weights)
@@ -123,16 +107,16 @@ def test_weights_are_torchs():
 
 
 def test_smoothing_is_torchs():
-    scores, targets = _random(2, 3, 4, 5), _targets(2, 4, 5)
+    scores, targets = random_scores(2, 3, 4, 5), random_targets(2, 4, 5)
     loss = task_loss("cross_entropy", TASK, smoothing=0.2)
     expected = F.cross_entropy(scores, targets, label_smoothing=0.2)
     torch.testing.assert_close(loss(Batch(IMAGES, targets), scores), expected)
 
 
 def test_shares_of_mixed_pictures_count_by_their_share():
-    scores, shares = _random(2, 3), torch.tensor([[0.25, 0.75, 0.0], [0.0, 0.0, 0.0]], dtype=torch.float64)
+    scores, shares = random_scores(2, 3), torch.tensor([[0.25, 0.75, 0.0], [0.0, 0.0, 0.0]], dtype=torch.float64)
     expected = -(shares[0] * F.log_softmax(scores[0], 0)).sum()
-    torch.testing.assert_close(_hard(scores, shares), expected)
+    torch.testing.assert_close(cross_entropy(scores, shares), expected)
 
 
 def test_focal_by_hand():
@@ -156,8 +140,8 @@ def test_ohem_counts_hard_pixels_only():
 
 
 def test_one_sigmoid_plane_is_two_classes():
-    logits, targets = _random(2, 1, 4, 5), _targets(2, 4, 5) % 2
+    logits, targets = random_scores(2, 1, 4, 5), random_targets(2, 4, 5) % 2
     value = task_loss("cross_entropy", Segmentation(("ground", "plant")))(Batch(IMAGES, targets), logits)
     expected = F.binary_cross_entropy_with_logits(logits[:, 0], targets.double())
     torch.testing.assert_close(value, expected)
-    assert planes(_random(2, 3, 4, 5)).shape == (2, 3, 4, 5)
+    assert planes(random_scores(2, 3, 4, 5)).shape == (2, 3, 4, 5)

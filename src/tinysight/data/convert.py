@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ __all__ = ["FORMS", "convert"]
 IGNORED = 255
 
 
-class Form:
+class Form(ABC):
     """A layout on disk: where images lie, and what is written for each target and at the end."""
 
     images: str
@@ -32,13 +33,13 @@ class Form:
     def __init__(self, dataset: Dataset, folder: Path) -> None:
         self.dataset, self.folder = dataset, folder
 
+    @abstractmethod
     def write(self, split: str, image: Path, target: Array) -> None:
         """Write one target (height, width), 255 where it does not count; ``image`` is its image, already there."""
-        raise NotImplementedError
 
+    @abstractmethod
     def finish(self) -> Mapping[str, Any]:
         """Write what describes the whole, and return the recipe's ``data`` section that reads it."""
-        raise NotImplementedError
 
     def objects(self, target: Array) -> Iterator[tuple[int, Array]]:
         """Yield every connected region of a class that is no background, with the class's number."""

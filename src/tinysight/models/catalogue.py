@@ -18,12 +18,14 @@ CATALOGUE = Path(__file__).with_name("catalogue.json")
 class Entry(Config):
     """A network that a recipe can name, with what it costs.
 
-    ``parameters`` are all, ``used`` those its scores depend on; ``macs`` are of one image of ``size`` pixels a side.
-    ``classes`` are so many as its last layer was built for. ``licence`` is that of its code.
+    ``args`` are further arguments of the recipe's model. ``parameters`` are all, ``used`` those its scores depend on;
+    ``macs`` are of one image of ``size`` pixels a side. ``classes`` are so many as its last layer was built for.
+    ``licence`` is that of its code.
     """
 
     name: str
     encoder: str | None
+    args: dict[str, int | str] = {}
     task: str
     size: int
     classes: int

@@ -71,7 +71,7 @@ MIXES = {"mixup": v2.MixUp, "cutmix": v2.CutMix}
 def _balanced(samples: Sequence[Sample], task: Task) -> Tensor:
     """Return how likely each sample is to be drawn, so that every class is equally likely."""
     shown = torch.from_numpy(np.stack([task.class_counts(sample.read()[1]) for sample in samples])).double()
-    # A sample of no class that counts is as likely as one of a class of its own.
+    # A sample of no class that counts has no say in this; it is drawn as rarely as the rarest.
     return torch.where(shown > 0, shown / shown.sum(0).clamp(min=1), 0).sum(1).clamp(min=1 / len(samples))
 
 

@@ -69,7 +69,7 @@ def fit(
     refuse_unknown_parts(network, settings)
     network.to(device)
     steps = batches.count(settings.batch_size)
-    trained = [name for name, parameter in network.named_parameters() if parameter.requires_grad]
+    trained = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
     state = _resumed(network, settings, steps, _beginnings(folder, trunk, settings), device)
     with progress.track(what, settings.epochs * steps) as tick:
         tick(state.epoch * steps)

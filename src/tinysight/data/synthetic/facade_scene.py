@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tinysight.data.sample import Array
 from tinysight.data.synthetic.buildings import draw_house, plan_houses
-from tinysight.data.synthetic.drawn import DrawnSample, photographed
+from tinysight.data.synthetic.drawn import DrawnSample, photographed, shrunk
 from tinysight.data.synthetic.street import Camera, draw_fittings, draw_ground, draw_obstacles, draw_sky
 from tinysight.data.synthetic.surface import GLOW, GLOWING_SIGN, SIGN, Surface
 
@@ -55,7 +55,7 @@ def _draw_scene(rng: np.random.Generator, height: int, width: int) -> tuple[NDAr
     draw_ground(scene, rng, camera, pavement)
     draw_fittings(scene, rng, camera, houses)
     draw_obstacles(scene, rng, camera, pavement)
-    picture = np.asarray(cv2.resize(scene.picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    picture = shrunk(scene.picture, height, width)
     mask = (_percent(scene.kinds, (SIGN, GLOWING_SIGN), height, width) >= 50).astype(np.uint8)
     if dusk:
         picture = _at_dusk(picture, _percent(scene.kinds, (GLOW, GLOWING_SIGN), height, width))
@@ -74,7 +74,7 @@ def _percent(kinds: NDArray[np.uint8], wanted: tuple[int, ...], height: int, wid
     """How much of each final pixel shows one of the ``wanted`` kinds, 0 to 100, height x width."""
     table = np.zeros(256, np.uint8)
     table[list(wanted)] = 100
-    return np.asarray(cv2.resize(cv2.LUT(kinds, table), (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    return shrunk(np.asarray(cv2.LUT(kinds, table), np.uint8), height, width)
 
 
 def _daylight(rng: np.random.Generator, camera: Camera, height: int, width: int) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tinysight.data.sample import Array
 from tinysight.data.synthetic.drawn import DrawnSample, photographed, shrunk, smooth_noise
+from tinysight.data.synthetic.surface import Colour, shaded
 
 __all__ = ["PlantSample"]
 
@@ -49,13 +50,13 @@ class Leaf:
 
     outline: NDArray[np.int32]
     rib: NDArray[np.int32]
-    blade: tuple[int, int, int]
-    vein: tuple[int, int, int]
+    blade: Colour
+    vein: Colour
 
     def paint(self, picture: NDArray[np.uint8], cover: NDArray[np.uint8]) -> None:
         """Draw it on the picture, and on the cover, in percent."""
         cv2.fillPoly(picture, [self.outline], self.blade)
-        cv2.polylines(picture, [self.outline], True, _times(self.blade, 0.72), 1, cv2.LINE_AA)
+        cv2.polylines(picture, [self.outline], True, shaded(self.blade, 0.72), 1, cv2.LINE_AA)
         cv2.polylines(picture, [self.rib], False, self.vein, 1, cv2.LINE_AA)
         cv2.fillPoly(cover, [self.outline], 100)
 
@@ -151,7 +152,7 @@ def _leaf(
     blade = tuple(int(part) for part in colour.clip(0, 255))
     return Leaf(
         np.round(outline).astype(np.int32), np.round(rib).astype(np.int32), (blade[0], blade[1], blade[2]),
-        _times((blade[0], blade[1], blade[2]), 1.25),
+        shaded((blade[0], blade[1], blade[2]), 1.25),
     )  # fmt: skip
 
 
@@ -163,8 +164,3 @@ def _shade(rng: np.random.Generator, picture: NDArray[np.uint8], leaves: list[Le
         cv2.fillPoly(shadow, [np.round(leaf.outline + sun).astype(np.int32)], 1.0)
     soft = cv2.GaussianBlur(shadow, (0, 0), 2.5)
     picture[:] = (picture * (1 - rng.uniform(0.3, 0.55) * soft)[..., None]).astype(np.uint8)
-
-
-def _times(colour: tuple[int, int, int], factor: float) -> tuple[int, int, int]:
-    red, green, blue = (min(255, int(part * factor)) for part in colour)
-    return red, green, blue
