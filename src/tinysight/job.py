@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,10 @@ __all__ = [
     "refuse_wrong_output",
     "set_aside",
 ]
+
+
+VIEWS = frozenset({"flip", "scales", "overlap"})
+"""What of an input policy a trained network may be given anew: how it looks at photos, not what it was trained for."""
 
 
 @dataclass(frozen=True)
@@ -235,6 +239,8 @@ def _reference_of(
     device = choose_device(recipe.device)
     if recipe.model.checkpoint:
         network = load_network(recipe.model.checkpoint)
+        asked = {name: getattr(recipe.input, name) for name in VIEWS & recipe.input.model_fields_set}
+        network = replace(network, origin=network.origin.model_copy(update=asked))
         refuse_other_network(recipe, network)
     else:
         torch.manual_seed(recipe.seed)
@@ -265,8 +271,8 @@ def refuse_other_network(recipe: Recipe, network: Network) -> None:
     of_checkpoint = {"name": own.builder, "encoder": own.args.get("encoder"), "args": args}
     said = {f"model.{key}": value for key, value in of_recipe.items() if key in model.model_fields_set}
     found = {f"model.{key}": value for key, value in of_checkpoint.items() if key in model.model_fields_set}
-    if "input" in recipe.model_fields_set:
-        said["input"], found["input"] = recipe.input.model_dump(mode="json"), network.input.model_dump(mode="json")
+    for name in recipe.input.model_fields_set:
+        said[f"input.{name}"], found[f"input.{name}"] = getattr(recipe.input, name), getattr(network.input, name)
     if differ := differences(said, found):
         raise UserError(
             f"the checkpoint {model.checkpoint} is another network than the recipe says ({'; '.join(differ)}): take "

@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from tinysight.config import Config
 from tinysight.data.source import DATA, save_data
+from tinysight.engines.bundle import Bundle
 from tinysight.errors import UserError
 from tinysight.files import read_json, write_json
 from tinysight.job import Job, refuse_missing_files
@@ -139,7 +140,7 @@ def verify(job: Job, workshop: Workshop, folder: RunFolder, best: CandidateRecor
         "broken_limits": job.goal.broken_limits(best),
         "floor": _floor(job, workshop, best),
         "baseline": _baseline(workshop, folder),
-        "cautions": _cautions(job, workshop, best),
+        "cautions": _cautions(job, workshop, folder, best),
         "metric_definition": job.task.metric_definition,
         "mac_counter": COUNTER,
         "data": _sizes(job) | {"digest": job.data_digest},
@@ -203,10 +204,12 @@ def _sizes(job: Job) -> dict[str, int]:
     return {"train": len(job.train)} | {split: len(samples) for split, samples in job.dataset.splits.items()}
 
 
-def _cautions(job: Job, workshop: Workshop, best: CandidateRecord) -> list[str]:
+def _cautions(job: Job, workshop: Workshop, folder: RunFolder, best: CandidateRecord) -> list[str]:
     """Return what a reader must know before trusting the result."""
     reference = workshop.per_image(workshop.reference_id)
-    of_val = job.task.caution(reference.statistics), reference.caution
+    policy = Bundle.open(folder.artifact(best.id)).input
+    photo = job.dataset.split("val")[0].read()[0]
+    of_val = job.task.caution(reference.statistics), reference.caution, policy.caution(policy.size_of(photo))
     return [caution for caution in (*of_val, *job.cautions, restless(best.speedup)) if caution]
 
 

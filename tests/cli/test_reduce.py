@@ -202,6 +202,23 @@ def test_a_trained_checkpoint_is_reduced_by_the_recipe_it_came_from(cli, recipe:
     assert cli("resume", out).code == 0
 
 
+def test_a_network_sees_photos_through_windows_and_mirrored(cli, recipe: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    given = ("input={height: 32, width: 32, mode: slide, flip: true}", "train.epochs=1", "stages=[trim]")
+    answer = cli("reduce", recipe, *given, "--out", out)
+    assert answer.code == 0, answer.err
+    assert "A photo of 64×64 is 18 inputs of the network (covered by windows of 32×32" in answer.out
+    assert "covered by windows of 32×32 that overlap by 25 %, mirrored as well" in (out / "best/README.md").read_text()
+    assert cli("predict", out / "best", out / "samples", "--out", tmp_path / "predicted").code == 0
+
+
+def test_a_trained_checkpoint_is_shown_mirrored_photos_as_well(cli, recipe: Path, tmp_path: Path, trained) -> None:
+    given = ("stages=[trim]", "train=null", f"model.checkpoint={trained}", "input.flip=true")
+    answer = cli("reduce", recipe, *given, "--out", tmp_path / "run")
+    assert answer.code == 0, answer.err
+    assert "is 2 inputs of the network (resized to 64×64, mirrored as well)" in answer.out.replace("\n", " ")
+
+
 def test_a_checkpoint_of_another_network_than_the_recipes_is_refused(
     cli, recipe: Path, tmp_path: Path, trained
 ) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from tests.data.views import seen
 from tinysight.data.policy import InputPolicy
 from tinysight.errors import UserError
 
@@ -30,7 +31,7 @@ def test_the_normalisation_is_the_documented_formula() -> None:
 def test_scores_come_back_where_they_were(mode: Literal["resize", "pad"], size: tuple[int, int]) -> None:
     policy = InputPolicy(height=96, width=128, mode=mode, mean=(0, 0, 0), std=(1, 1, 1))
     picture = smooth(*size)
-    restored = policy.restore(policy.apply(picture)[0], size)
+    restored = policy.restore(seen(policy, size, policy.apply(picture)[0]), size)
     assert restored.shape == (3, *size)
     inner = slice(8, -8)
     difference = np.abs(restored.transpose(1, 2, 0) * 255 - picture)[inner, inner]
@@ -39,7 +40,11 @@ def test_scores_come_back_where_they_were(mode: Literal["resize", "pad"], size: 
 
 def test_smaller_score_maps_are_restored_too() -> None:
     policy = InputPolicy(height=96, width=128, mode="pad")
-    assert policy.restore(np.zeros((5, 12, 16), np.float32), (300, 200)).shape == (5, 300, 200)
+    assert policy.restore(seen(policy, (300, 200), np.zeros((5, 12, 16), np.float32)), (300, 200)).shape == (
+        5,
+        300,
+        200,
+    )
 
 
 def test_padding_fills_right_and_below() -> None:
@@ -111,6 +116,12 @@ def test_the_wrong_kind_of_picture_is_named(settings: dict[str, Any], picture: n
         {"mean": (0, 0, float("nan"))},
         {"height": 8},
         {"mode": "crop"},
+        {"overlap": 0.5},
+        {"mode": "pad", "overlap": 0.5, "scales": (0.5,)},
+        {"mode": "slide", "overlap": 1.0},
+        {"scales": ()},
+        {"scales": (1.0, 1.0)},
+        {"scales": (0.0, 1.0)},
     ],
 )
 def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
@@ -119,5 +130,5 @@ def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
 
 
 def test_settings_survive_json() -> None:
-    policy = InputPolicy(height=100, mode="pad", mean=(0.5,), std=(0.25,))
+    policy = InputPolicy(height=100, mode="pad", mean=(0.5,), std=(0.25,), flip=True, scales=(0.5, 2.0), overlap=0.5)
     assert InputPolicy.model_validate(policy.model_dump(mode="json")) == policy

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,14 +14,24 @@ from tinysight.engines.bundle import Bundle
 from tinysight.measure.quality import predict_one
 from tinysight.report.snippet import snippet
 
+HOW: list[dict[str, Any]] = [
+    {"mode": "resize"},
+    {"mode": "pad"},
+    {"mode": "slide"},
+    {"mode": "slide", "overlap": 0.5, "flip": True, "scales": (0.75, 1.5)},
+    {"mode": "resize", "flip": True},
+    {"mode": "resize", "scales": (1.0, 2.0)},
+    {"mode": "pad", "flip": True, "scales": (0.5, 1.3)},
+]
+
 
 @pytest.mark.parametrize("normalised_by", ["tinysight", "caller"])
-@pytest.mark.parametrize("mode", ["resize", "pad"])
+@pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("size", [(100, 61), (20, 30), (32, 48), (1, 200)])
 def test_the_program_predicts_what_tinysight_predicts(
-    tiny_artifact, tiny_task, tmp_path, monkeypatch, normalised_by, mode, size
+    tiny_artifact, tiny_task, tmp_path, monkeypatch, normalised_by, how, size
 ):
-    policy = Bundle.open(tiny_artifact).input.model_copy(update={"mode": mode, "normalised_by": normalised_by})
+    policy = Bundle.open(tiny_artifact).input.model_copy(update={**how, "normalised_by": normalised_by})
     photo = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     image = photo if normalised_by == "tinysight" else (photo / 128 - 1).astype(np.float32).transpose(2, 0, 1)
     (tmp_path / "model.onnx").write_bytes((tiny_artifact / "model.onnx").read_bytes())

@@ -14,6 +14,7 @@ from sklearn.metrics import (
 )
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
+from tests.data.views import predicted
 from tinysight.data import InputPolicy
 from tinysight.tasks import Classification
 from tinysight.tasks.classification import roc_curve
@@ -30,14 +31,14 @@ def guesses() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     truth = generator.integers(0, len(CLASSES), 200)
     scores = generator.standard_normal((200, len(CLASSES)))
     scores[np.arange(200), truth] += 1.5
-    predictions = [TASK.predict(row.astype(np.float32), POLICY, (16, 16)) for row in scores]
+    predictions = [predicted(TASK, POLICY, (16, 16), row.astype(np.float32)) for row in scores]
     kept = [TASK.statistic(guess, np.asarray(label)) for guess, label in zip(predictions, truth, strict=True)]
     uncounted = TASK.statistic(predictions[0], np.asarray(-1))
     return truth, np.stack(predictions).astype(np.float64), np.stack([*kept, uncounted])
 
 
 def test_a_prediction_is_the_softmax():
-    prediction = TASK.predict(np.array([1000, 1000, -1000, 0, 0, 0, 0], np.float32), POLICY, (16, 16))
+    prediction = predicted(TASK, POLICY, (16, 16), np.array([1000, 1000, -1000, 0, 0, 0, 0], np.float32))
     assert prediction[:3].tolist() == [0.5, 0.5, 0]
 
 

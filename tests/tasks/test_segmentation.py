@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score, jaccard_score
 
+from tests.data.views import predicted, seen
 from tinysight.data import InputPolicy
 from tinysight.tasks import TASKS, Segmentation
 from tinysight.tasks.boundary import boundary_counts, boundary_scores
@@ -130,26 +131,26 @@ def test_an_image_scores_as_if_it_were_alone(masks):
 def test_two_classes_by_one_plane_equal_the_best_of_both(mode):
     scores = np.random.default_rng(2).standard_normal((2, 16, 24)).astype(np.float32)
     policy = InputPolicy(height=16, width=24, mode=mode)
-    best = np.argmax(policy.restore(scores, (40, 50)), axis=0)
-    prediction = TWO.predict(scores, policy, (40, 50))
+    best = np.argmax(policy.restore(seen(policy, (40, 50), scores), (40, 50)), axis=0)
+    prediction = predicted(TWO, policy, (40, 50), scores)
     assert np.mean(prediction != best) < 0.001  # float32 rounding where both scores are equal
 
 
 def test_two_equal_scores_are_the_first_class():
-    prediction = TWO.predict(np.ones((2, 16, 16), np.float32), InputPolicy(height=16, width=16), (16, 16))
+    prediction = predicted(TWO, InputPolicy(height=16, width=16), (16, 16), np.ones((2, 16, 16), np.float32))
     assert not prediction.any()
 
 
 def test_prediction_has_the_size_of_the_picture():
     scores = np.random.default_rng(3).standard_normal((4, 8, 12)).astype(np.float32)
-    prediction = TASK.predict(scores, InputPolicy(height=16, width=24), (37, 51))
+    prediction = predicted(TASK, InputPolicy(height=16, width=24), (37, 51), scores)
     assert (prediction.shape, prediction.dtype) == ((37, 51), np.uint8)
 
 
 def test_the_largest_score_wins():
     scores = np.zeros((4, 16, 16), np.float32)
     scores[2] = 1
-    assert (TASK.predict(scores, InputPolicy(height=16, width=16), (16, 16)) == 2).all()
+    assert (predicted(TASK, InputPolicy(height=16, width=16), (16, 16), scores) == 2).all()
 
 
 def test_a_fitting_output_is_not_refused():
@@ -244,7 +245,7 @@ def test_one_sigmoid_plane_is_enough_for_two_classes():
     scores = np.array([[[-1.0, 2.0], [0.5, -0.1]]], np.float32)
     assert task.refuse_output((1, 1, 2, 2)) is None
     two = np.concatenate([np.zeros_like(scores), scores])
-    np.testing.assert_array_equal(task.predict(scores, policy, (6, 7)), task.predict(two, policy, (6, 7)))
+    np.testing.assert_array_equal(predicted(task, policy, (6, 7), scores), predicted(task, policy, (6, 7), two))
     assert "needs (batch, 3" in str(Segmentation(("a", "b", "c")).refuse_output((1, 1, 2, 2)))
 
 

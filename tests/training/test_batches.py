@@ -65,6 +65,45 @@ def test_padding_is_ignored():
     assert (targets[:, 16:] == TASK.ignore_index).all()
 
 
+SLIDING = InputPolicy(height=16, width=24, mode="slide", mean=(0, 0, 0), std=(1, 1, 1))
+
+
+def test_sliding_networks_learn_from_windows_at_the_pictures_own_resolution():
+    samples = [_Stored(number, (60, 90)) for number in range(4)]
+    torch.manual_seed(0)
+    drawn = [batch for _ in range(3) for batch in _batches(samples, SLIDING).epoch(4)]
+    places = set()
+    for batch in drawn:
+        for image, target in zip(batch.images, batch.targets, strict=True):
+            places.add(_place_of(image, target, samples))
+    assert len(places) > 9
+
+
+def _place_of(image: torch.Tensor, target: torch.Tensor, samples: list[_Stored]) -> tuple[int, ...]:
+    """Return where a window was cut, and that its mask was cut there too."""
+    pixels = (image * 255).round().byte().permute(1, 2, 0).numpy()
+    for number, sample in enumerate(samples):
+        for top, left in np.ndindex(60 - 15, 90 - 23):
+            place = np.s_[top : top + 16, left : left + 24]
+            if np.array_equal(sample.image[place], pixels) and np.array_equal(sample.mask[place], target):
+                return number, top, left
+    raise AssertionError("no such window")
+
+
+def test_sliding_windows_larger_than_a_picture_are_filled_up():
+    batch = next(_batches([_Stored(0, (10, 90)), _Stored(1, (40, 9))], SLIDING).epoch(2))
+    assert batch.images.shape == (2, 3, 16, 24)
+    filled = sorted(float((target == TASK.ignore_index).float().mean()) for target in batch.targets)
+    assert filled == pytest.approx([6 / 16, 15 / 24])
+
+
+def test_plain_shows_other_windows_of_other_pictures():
+    samples = [_Stored(7, (16, 60)) for _ in range(4)]
+    images = torch.cat([batch.images for batch in _batches(samples, SLIDING).plain(2)])
+    assert images.shape == (4, 3, 16, 24)
+    assert not torch.equal(images[0], images[1])
+
+
 def test_plain_gives_every_sample_once_in_order():
     samples = _stored(5)
     sizes = [len(images) for images, *_ in _batches(samples).plain(2)]

@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.training.maps import IMAGES, TASK, cross_entropy, random_scores, random_targets
 
+from tests.training.maps import IMAGES, TASK, cross_entropy, random_scores, random_targets
 from tinysight.errors import UserError
 from tinysight.tasks import TASKS, Segmentation
 from tinysight.training.batches import Batch

@@ -6,7 +6,10 @@ Training, measurement and deployment all run this one piece of code; the bundle 
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
@@ -14,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from tinysight.config import Config
+from tinysight.data.windows import Seen, Size, View, cover, join, resized_map
 from tinysight.errors import UserError
 
 __all__ = ["InputPolicy"]
@@ -21,19 +25,27 @@ __all__ = ["InputPolicy"]
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 SMALLEST_STD = 1e-6
+OVERLAP = 0.25
 
 
 class InputPolicy(Config):
     """Size, fitting and normalisation of a network's input, fixed when the network is exported.
 
-    ``mode`` is ``resize`` (stretch to height x width) or ``pad`` (scale to fit, then fill right and below with the
-    mean). ``normalised_by`` is ``tinysight`` for uint8 pictures, (x / 255 - mean) / std, or ``caller`` for float arrays
-    that arrive normalised, channels first, and are only resized.
+    ``mode`` is ``resize`` (stretch to height x width), ``pad`` (scale to fit, then fill right and below with the mean),
+    or ``slide`` (leave the picture as large as it is and cover it with windows of height x width, neighbours sharing
+    ``overlap`` of one). With ``flip`` the mirrored picture is scored as well, and all is done once for each of
+    ``scales``, the picture that many times as large; the scores of all these views are averaged.
+
+    ``normalised_by`` is ``tinysight`` for uint8 pictures, (x / 255 - mean) / std, or ``caller`` for float arrays that
+    arrive normalised, channels first, and are only resized.
     """
 
     height: int = Field(320, ge=16, le=8192)
     width: int = Field(320, ge=16, le=8192)
-    mode: Literal["resize", "pad"] = "resize"
+    mode: Literal["resize", "pad", "slide"] = "resize"
+    overlap: float = Field(OVERLAP, ge=0, le=0.9)
+    flip: bool = False
+    scales: tuple[Annotated[float, Field(ge=0.1, le=10)], ...] = Field((1.0,), min_length=1)
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     normalised_by: Literal["tinysight", "caller"] = "tinysight"
@@ -46,7 +58,43 @@ class InputPolicy(Config):
             raise ValueError("mean and std must be finite numbers")
         if min(self.std) < SMALLEST_STD:
             raise ValueError(f"std must be above 0, at least {SMALLEST_STD}")
+        if self.overlap != OVERLAP and not self.windowed:
+            raise ValueError("overlap is of windows: it needs mode: slide, or a scale above 1")
+        if len(set(self.scales)) < len(self.scales):
+            raise ValueError("scales has one twice")
         return self
+
+    @property
+    def windowed(self) -> bool:
+        """Whether a picture may need several windows."""
+        return self.mode == "slide" or max(self.scales) > 1
+
+    @property
+    def plain(self) -> bool:
+        """Whether every picture is one input."""
+        return not (self.windowed or self.flip or len(self.scales) > 1)
+
+    @property
+    def described(self) -> str:
+        """How a picture is prepared, in words."""
+        how = {
+            "resize": "resized to {}",
+            "pad": "scaled to fit into {} and filled up",
+            "slide": f"covered by windows of {{}} that overlap by {100 * self.overlap:g} %",
+        }[self.mode].format(f"{self.height}×{self.width}")
+        times = (
+            f", at {', '.join(f'{scale:g}' for scale in self.scales)} times that size" if self.scales != (1,) else ""
+        )
+        return f"{how}{times}{', mirrored as well' if self.flip else ''}"
+
+    def caution(self, size: Size) -> str:
+        """Say of pictures of (height, width) that they are several inputs; empty where each is one."""
+        if self.plain:
+            return ""
+        return (
+            f"A photo of {size[0]}×{size[1]} is {len(self.views(size))} inputs of the network ({self.described}): "
+            "multiplications and milliseconds are of one input, those end to end of a whole photo."
+        )
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -54,13 +102,16 @@ class InputPolicy(Config):
         return (1, len(self.mean), self.height, self.width)
 
     def fit(self, picture: NDArray[Any]) -> NDArray[Any]:
-        """Bring a height x width (x channels) picture to the network's size; pixels stay as they are otherwise."""
-        return self._fit(picture, cv2.INTER_AREA if self._shrinks(picture.shape) else cv2.INTER_LINEAR)
+        """Bring a height x width (x channels) picture to the network's size; pixels stay as they are otherwise.
+
+        Where windows slide, it stays as large as it is, and at least as large as a window.
+        """
+        return self._filled(self._scaled(picture, self._content(picture.shape)))
 
     def fit_target(self, mask: NDArray[Any], fill: int) -> NDArray[Any]:
         """Bring a mask to the network's size without mixing labels; padding becomes ``fill``."""
         # Plain INTER_NEAREST takes the upper left pixel of each cell, which shifts labels against the picture.
-        return self._fit(mask, cv2.INTER_NEAREST_EXACT, fill)
+        return self._filled(_resized(mask, self._content(mask.shape), cv2.INTER_NEAREST_EXACT), fill)
 
     def normalise(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Turn a fitted uint8 picture (height x width x channels) into float32 (channels, height, width)."""
@@ -68,20 +119,45 @@ class InputPolicy(Config):
         shift = -np.asarray(self.mean, np.float32) / np.asarray(self.std, np.float32)
         return np.ascontiguousarray((picture * scale + shift).transpose(2, 0, 1), dtype=np.float32)
 
-    def apply(self, picture: NDArray[Any]) -> NDArray[np.float32]:
-        """Turn one picture into the network's input, float32 (1, channels, height, width).
+    def size_of(self, picture: NDArray[Any]) -> Size:
+        """Return the (height, width) of a picture as this network takes it."""
+        height, width = picture.shape[:2] if self.normalised_by == "tinysight" else picture.shape[1:]
+        return height, width
+
+    def views(self, size: Size) -> list[View]:
+        """Return what of a picture of (height, width) the network sees, input by input."""
+        views: list[View] = []
+        for scale in self.scales:
+            rows, columns = self._content(size)
+            canvas = max(1, round(rows * scale)), max(1, round(columns * scale))
+            for mirrored in (False, True) if self.flip else (False,):
+                views += cover(canvas, (self.height, self.width), self.overlap, mirrored)
+        return views
+
+    def inputs(self, picture: NDArray[Any], views: Sequence[View] | None = None) -> Iterator[NDArray[np.float32]]:
+        """Yield the network's inputs for one picture, each float32 (1, channels, height, width).
 
         Args:
             picture: uint8 height x width x channels, or, where the caller normalises, float (channels, height, width).
+            views: some of the picture's views; by default all.
 
         Raises:
             UserError: the picture's type or number of channels is not what the network was made for.
         """
         self.check(picture)
-        if self.normalised_by == "caller":
-            fitted = self.fit(picture.transpose(1, 2, 0).astype(np.float32))
-            return np.ascontiguousarray(fitted.transpose(2, 0, 1))[None]
-        return self.normalise(self.fit(picture))[None]
+        own = self.normalised_by == "caller"
+        pixels = picture.transpose(1, 2, 0).astype(np.float32) if own else picture
+        for canvas, group in groupby(views or self.views(pixels.shape[:2]), key=itemgetter(0)):
+            scaled = self._scaled(pixels, canvas)
+            for view in group:
+                window = self._filled(scaled[view.top :, view.left :][: self.height, : self.width])
+                window = window[:, ::-1] if view.mirrored else window
+                yield (np.ascontiguousarray(window.transpose(2, 0, 1)) if own else self.normalise(window))[None]
+
+    def apply(self, picture: NDArray[Any], number: int = 0) -> NDArray[np.float32]:
+        """Return one of the inputs of a picture, counted round: those of several pictures show all places."""
+        views = self.views(self.size_of(picture))
+        return next(self.inputs(picture, [views[number % len(views)]]))
 
     def check(self, picture: NDArray[Any]) -> None:
         """Refuse a picture that ``apply`` cannot take.
@@ -102,31 +178,37 @@ class InputPolicy(Config):
                 f"{picture.dtype} {picture.shape}: convert the picture first"
             )
 
-    def restore(self, scores: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-        """Bring class scores (classes, h, w) back to the picture's (height, width), bilinearly, without its padding."""
-        height, width = size
-        if self.mode == "pad":
-            rows, columns = self._content(size)
-            scale_y, scale_x = scores.shape[1] / self.height, scores.shape[2] / self.width
-            scores = scores[:, : max(1, round(rows * scale_y)), : max(1, round(columns * scale_x))]
-        if scores.shape[1:] == (height, width):
-            return scores
-        return np.stack([cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in scores])
+    def restore(self, seen: Sequence[Seen], size: Size) -> NDArray[np.float32]:
+        """Bring the class scores of a picture's views, each (classes, h, w), to ``size`` and average them.
 
-    def _fit(self, picture: NDArray[Any], interpolation: int, fill: int | None = None) -> NDArray[Any]:
-        size = (picture.shape[0], picture.shape[1])
-        if self.mode == "resize":
-            if size == (self.height, self.width):
-                return picture
-            return _resized(picture, (self.height, self.width), interpolation)
-        rows, columns = self._content(size)
-        canvas = np.empty((self.height, self.width, *picture.shape[2:]), picture.dtype)
+        Everything here is linear in the scores: resizing is bilinear, padding is cut off, windows are joined.
+        """
+        window = (self.height, self.width)
+        wholes = []
+        for _, group in groupby(seen, key=lambda pair: (pair[0].canvas, pair[0].mirrored)):
+            wholes.append(resized_map(join(list(group), window), size))
+        return wholes[0] if len(wholes) == 1 else np.mean(wholes, axis=0, dtype=np.float32)
+
+    def _scaled(self, picture: NDArray[Any], canvas: Size) -> NDArray[Any]:
+        shrinks = picture.shape[0] > canvas[0] or picture.shape[1] > canvas[1]
+        return _resized(picture, canvas, cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+    def _filled(self, picture: NDArray[Any], fill: int | None = None) -> NDArray[Any]:
+        """Fill a picture up to the network's size, right and below, with ``fill``, else with the mean."""
+        rows, columns = max(self.height, picture.shape[0]), max(self.width, picture.shape[1])
+        if picture.shape[:2] == (rows, columns):
+            return picture
+        canvas = np.empty((rows, columns, *picture.shape[2:]), picture.dtype)
         canvas[...] = self._padding(picture.dtype) if fill is None else fill
-        canvas[:rows, :columns] = _resized(picture, (rows, columns), interpolation)
+        canvas[: picture.shape[0], : picture.shape[1]] = picture
         return canvas
 
-    def _content(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Rows and columns a picture of ``size`` fills after scaling to fit."""
+    def _content(self, size: Sequence[int]) -> Size:
+        """Rows and columns a picture of ``size`` has when the network sees it, before any filling."""
+        if self.mode == "slide":
+            return size[0], size[1]
+        if self.mode == "resize":
+            return self.height, self.width
         scale = min(self.height / size[0], self.width / size[1])
         return max(1, min(self.height, round(size[0] * scale))), max(1, min(self.width, round(size[1] * scale)))
 
@@ -135,13 +217,12 @@ class InputPolicy(Config):
             return np.zeros(len(self.mean), dtype)
         return np.round(np.asarray(self.mean) * 255).astype(dtype)
 
-    def _shrinks(self, shape: tuple[int, ...]) -> bool:
-        return shape[0] > self.height or shape[1] > self.width
 
-
-def _resized(picture: NDArray[Any], size: tuple[int, int], interpolation: int) -> NDArray[Any]:
+def _resized(picture: NDArray[Any], size: Size, interpolation: int) -> NDArray[Any]:
     """Resize height x width (x any number of channels), keeping the number of axes."""
     height, width = size
+    if picture.shape[:2] == size:
+        return picture
     if picture.ndim == 2 or 2 <= picture.shape[2] <= 4:
         return cv2.resize(picture, (width, height), interpolation=interpolation)
     # OpenCV drops the axis of a single channel and refuses more than four.

@@ -121,7 +121,17 @@ def predict_one(
     Raises:
         UserError: the photo does not fit the network, or its scores do not fit the task or are not numbers.
     """
-    scores = network(policy.apply(image))
+    policy.check(image)
+    own = policy.size_of(image)
+    views = policy.views(own)
+    scores = [_scores(network, task, given) for given in policy.inputs(image, views)]
+    asked = own if size is None or len(size) != 2 else (size[0], size[1])
+    return task.predict(list(zip(views, scores, strict=True)), policy, asked)
+
+
+def _scores(network: Compiled, task: Task, given: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the scores of one input, without batch axis."""
+    scores = network(given)
     if reason := task.refuse_output(scores.shape):
         raise UserError(f"{reason}: check the network's number of classes, or choose its output")
     with np.errstate(over="ignore", invalid="ignore"):
@@ -131,9 +141,7 @@ def predict_one(
             "the network's scores are not numbers (NaN or infinity): check its weights and the normalisation of its "
             "input"
         )
-    if size is None or len(size) != 2:
-        size = image.shape[:2] if policy.normalised_by == "tinysight" else image.shape[1:]
-    return task.predict(scores[0], policy, (size[0], size[1]))
+    return np.asarray(scores[0])
 
 
 def resample(units: int, seed: int = 0) -> NDArray[np.int64]:

@@ -43,7 +43,7 @@ def agreement(artifact: Path, network: Network | None, samples: Sequence[Sample]
     if network is not None:
         engines["torch"] = Eager(network.scores, threads=threads)
     chosen = samples[:: max(1, len(samples) // PHOTOS)][:PHOTOS]
-    inputs = [bundle.input.apply(sample.read()[0]) for sample in chosen]
+    inputs = [bundle.input.apply(sample.read()[0], number) for number, sample in enumerate(chosen)]
     scores = {name: np.stack([engine(image)[0] for image in inputs]) for name, engine in engines.items()}
     task = bundle.make_task()
     kept = {

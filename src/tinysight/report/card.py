@@ -21,9 +21,9 @@ def _what(bundle: Bundle, record: CandidateRecord) -> list[str]:
     size = bundle.input
     steps = " → ".join(step["method"] for step in bundle.lineage.get("steps", [])) or "none: this is the reference"
     prepared = (
-        f"{size.mode} to {size.height}×{size.width}, normalised by mean {size.mean} and std {size.std} of RGB/255"
+        f"{size.described}, normalised by mean {size.mean} and std {size.std} of RGB/255"
         if size.normalised_by == "tinysight"
-        else f"float arrays that arrive normalised by your own code, {size.height}×{size.width}, channels first"
+        else f"float arrays that arrive normalised by your own code, channels first, {size.described}"
     )
     return [
         f"# {bundle.task} of {', '.join(bundle.classes)}",

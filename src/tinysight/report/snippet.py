@@ -26,8 +26,6 @@ FIT = {
     "resize": """\
 fitted = cv2.resize(photo, ({width}, {height}), interpolation=shrink).reshape({height}, {width}, -1)""",
     "pad": """\
-scale = min({height} / rows, {width} / columns)
-filled = max(1, min({height}, round(rows * scale))), max(1, min({width}, round(columns * scale)))
 fitted = np.full(({height}, {width}, {channels}), {padding}, photo.dtype)
 scaled = cv2.resize(photo, filled[::-1], interpolation=shrink)
 fitted[: filled[0], : filled[1]] = scaled.reshape(*filled, -1)""",
@@ -39,6 +37,41 @@ image = ((fitted / 255 - {mean}) / {std}).astype(np.float32)""",
     "caller": """\
 image = fitted""",
 }
+
+VIEWS = """\
+def starts(length, window):
+    room = max(0, length - window)
+    return np.linspace(0, room, 1 + math.ceil(room / (window * (1 - {overlap})))).round().astype(int)
+
+
+def views():
+    for scale in {scales}:
+        high, wide = max(1, round({high} * scale)), max(1, round({wide} * scale))
+        shrink = cv2.INTER_AREA if rows > high or columns > wide else cv2.INTER_LINEAR
+        scaled = cv2.resize(photo, (wide, high), interpolation=shrink).reshape(high, wide, -1)
+        for mirrored in {mirrored}:
+            for top in starts(high, {height}):
+                for left in starts(wide, {width}):
+                    part = scaled[top : top + {height}, left : left + {width}]
+                    window = np.full(({height}, {width}, {channels}), {padding}, photo.dtype)
+                    window[: part.shape[0], : part.shape[1]] = part
+                    yield (high, wide, mirrored), top, left, window[:, ::-1] if mirrored else window
+
+
+session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
+seen = {{}}
+for view, top, left, fitted in views():
+    {normalise}
+    scores = session.run(None, {{session.get_inputs()[0].name: image.transpose(2, 0, 1)[None]}})[0][0]
+    seen.setdefault(view, []).append((top, left, scores))"""
+"""Windows of the photo, scaled and mirrored; see ``InputPolicy.views``."""
+
+CONTENT = {"resize": ("{height}", "{width}"), "pad": ("filled[0]", "filled[1]"), "slide": ("rows", "columns")}
+"""The photo's size before scaling, in the terms of the program."""
+
+FILLED = """\
+scale = min({height} / rows, {width} / columns)
+filled = max(1, min({height}, round(rows * scale))), max(1, min({width}, round(columns * scale)))"""
 
 RUN = """\
 session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
@@ -58,14 +91,32 @@ def snippet(policy: InputPolicy, task: Task) -> str:
         "padding": 0 if own else tuple(round(255 * mean) for mean in policy.mean),
         "mean": policy.mean,
         "std": policy.std,
+        "overlap": policy.overlap,
+        "scales": policy.scales,
+        "mirrored": (False, True) if policy.flip else (False,),
     }
+    program = _one_input(policy) if policy.plain else _many_inputs(policy)
     lines = [
-        IMPORTS,
+        IMPORTS if policy.plain else f"import math\n\n{IMPORTS}",
         READ[policy.normalised_by],
         "rows, columns = photo.shape[:2]",
+        *program,
+    ]
+    return "\n".join([*(line.format(**values) for line in lines), task.program(policy)])
+
+
+def _one_input(policy: InputPolicy) -> list[str]:
+    return [
         "shrink = cv2.INTER_AREA if rows > {height} or columns > {width} else cv2.INTER_LINEAR",
+        *([FILLED] if policy.mode == "pad" else []),
         FIT[policy.mode],
         NORMALISE[policy.normalised_by],
         RUN,
     ]
-    return "\n".join([*(line.format(**values) for line in lines), task.program(policy)])
+
+
+def _many_inputs(policy: InputPolicy) -> list[str]:
+    high, wide = CONTENT[policy.mode]
+    program = VIEWS.replace("{high}", high).replace("{wide}", wide)
+    program = program.replace("{normalise}", NORMALISE[policy.normalised_by])
+    return [*([FILLED] if policy.mode == "pad" else []), "", "", program]

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysight.data import InputPolicy
+from tinysight.data.windows import Seen, Size
 
 __all__ = ["Task"]
 
@@ -42,15 +43,17 @@ class Task(ABC):
     """How the names of files with predictions end."""
 
     @abstractmethod
-    def predict(self, scores: NDArray[np.float32], policy: InputPolicy, size: tuple[int, int]) -> NDArray[Any]:
-        """Turn one image's raw scores (without batch axis) into a prediction for a picture of (height, width)."""
+    def predict(self, seen: Sequence[Seen], policy: InputPolicy, size: Size) -> NDArray[Any]:
+        """Turn a picture's views with their raw scores (without batch axis) into a prediction of (height, width)."""
 
     @abstractmethod
     def program(self, policy: InputPolicy) -> str:
         """Return plain Python that does what ``predict`` does, for programs without tinysight.
 
         It may use ``np``, ``cv2``, the ``scores`` of one image, and the photo's ``rows`` and ``columns``; padded photos
-        fill ``filled`` (rows, columns) of the input. It sets ``prediction``.
+        fill ``filled`` (rows, columns) of the input. Where the policy is not ``plain`` there are no ``scores`` but
+        ``seen``: by (height, width, mirrored) of a scaled photo, its windows as (top, left, scores). It sets
+        ``prediction``.
         """
 
     @abstractmethod

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tinysight.data import InputPolicy
 from tinysight.data.palette import captioned
+from tinysight.data.windows import Seen, Size
 from tinysight.errors import UserError
 from tinysight.files import read_json, write_json
 from tinysight.tasks.base import Task
@@ -45,14 +46,20 @@ class Classification(Task):
     training_options: ClassVar[frozenset[str]] = frozenset({"balanced", "mixup", "cutmix", "randaugment"})
     suffix: ClassVar[str] = ".json"
 
-    def predict(self, scores: NDArray[np.float32], policy: InputPolicy, size: tuple[int, int]) -> NDArray[np.float32]:
-        """Return the softmax of scores (classes,)."""
+    def predict(self, seen: Sequence[Seen], policy: InputPolicy, size: Size) -> NDArray[np.float32]:
+        """Return the softmax of scores (classes,), averaged over a picture's views."""
+        scores = np.mean([scores for _, scores in seen], axis=0)
         exponentials = np.exp(scores - scores.max())
         return np.asarray(exponentials / exponentials.sum(), np.float32)
 
     def program(self, policy: InputPolicy) -> str:
         """Return plain Python for the probability of every class."""
-        return "exponentials = np.exp(scores - scores.max())\nprediction = exponentials / exponentials.sum()"
+        mean = (
+            ""
+            if policy.plain
+            else ("scores = np.mean([scores for windows in seen.values() for _, _, scores in windows], axis=0)\n")
+        )
+        return f"{mean}exponentials = np.exp(scores - scores.max())\nprediction = exponentials / exponentials.sum()"
 
     def statistic(self, prediction: NDArray[Any], target: NDArray[Any]) -> NDArray[np.float32]:
         """Return the truth, -1 where it does not count, and the prediction: (1 + classes,)."""

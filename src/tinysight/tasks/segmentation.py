@@ -14,10 +14,38 @@ from numpy.typing import NDArray
 from tinysight.data import InputPolicy
 from tinysight.data.images import is_own_png, write_png
 from tinysight.data.palette import class_colours, overlay
+from tinysight.data.windows import Seen, Size
 from tinysight.tasks.base import Task
 from tinysight.tasks.boundary import boundary_counts, boundary_scores
 
 __all__ = ["Segmentation"]
+
+DECIDED_OF_TWO = "scores[-1] > (scores[0] if len(scores) > 1 else 0)"
+JOINED = """
+def resized(scores, size):
+    return np.stack([cv2.resize(np.ascontiguousarray(plane), size, interpolation=cv2.INTER_LINEAR) for plane in scores])
+
+
+tent = np.outer(*(1 - np.abs(2 * (np.arange(side) + 0.5) / side - 1) for side in ({height}, {width})))
+wholes = []
+for (high, wide, mirrored), windows in seen.items():
+    windows = [(top, left, scores[:, :, ::-1] if mirrored else scores) for top, left, scores in windows]
+    scores = windows[0][2]
+    if len(windows) == 1:
+        shown = round(high * scores.shape[1] / {height}), round(wide * scores.shape[2] / {width})
+        whole = scores[:, : max(1, shown[0]), : max(1, shown[1])]
+    else:
+        total, weights = np.zeros((len(scores), high, wide)), np.zeros((high, wide))
+        for top, left, scores in windows:
+            part = weights[top : top + {height}, left : left + {width}]
+            rows_of, columns_of = slice(part.shape[0]), slice(part.shape[1])
+            larger = resized(scores, ({width}, {height}))
+            total[:, top : top + {height}, left : left + {width}] += (tent * larger)[:, rows_of, columns_of]
+            part += tent[rows_of, columns_of]
+        whole = total / weights
+    wholes.append(resized(whole, (columns, rows)))
+scores = np.mean(wholes, axis=0)"""
+"""Joins the score maps of several views; see ``tinysight.data.windows``."""
 
 
 @dataclass(frozen=True)
@@ -37,21 +65,23 @@ class Segmentation(Task):
     )  # fmt: skip
     suffix: ClassVar[str] = ".png"
 
-    def predict(self, scores: NDArray[np.float32], policy: InputPolicy, size: tuple[int, int]) -> NDArray[np.uint8]:
+    def predict(self, seen: Sequence[Seen], policy: InputPolicy, size: Size) -> NDArray[np.uint8]:
         """Bring scores (classes, h, w) to the picture's size and take the best class: uint8 (height, width).
 
         Two classes may share one plane, the sigmoid's argument: above 0 it is the second.
         """
         if len(self.classes) == 2:
             # Resizing is linear, so two classes need one plane: a quarter of the deployed post-processing time.
-            plane = scores if len(scores) == 1 else scores[1:] - scores[:1]
-            return np.asarray(policy.restore(plane, size)[0] > 0, np.uint8)
-        return np.asarray(np.argmax(policy.restore(scores, size), axis=0), np.uint8)
+            planes = [(view, scores if len(scores) == 1 else scores[1:] - scores[:1]) for view, scores in seen]
+            return np.asarray(policy.restore(planes, size)[0] > 0, np.uint8)
+        return np.asarray(np.argmax(policy.restore(seen, size), axis=0), np.uint8)
 
     def program(self, policy: InputPolicy) -> str:
         """Return plain Python for the class of every pixel, at the photo's own size."""
+        decided = "scores.argmax(0)" if len(self.classes) > 2 else DECIDED_OF_TWO
+        if not policy.plain:
+            return "\n".join([JOINED.format(height=policy.height, width=policy.width), f"prediction = {decided}"])
         resized = "cv2.resize(plane, (columns, rows), interpolation=cv2.INTER_LINEAR)"
-        decided = "scores.argmax(0)" if len(self.classes) > 2 else "scores[-1] > (scores[0] if len(scores) > 1 else 0)"
         lines = [f"scores = np.stack([{resized} for plane in scores])", f"prediction = {decided}"]
         if policy.mode == "pad":
             height = f"max(1, round(filled[0] * scores.shape[1] / {policy.height}))"

@@ -14,6 +14,7 @@ from torchvision.transforms import v2
 
 from tinysight.data import InputPolicy, Sample
 from tinysight.data.augment import Augment
+from tinysight.data.windows import cover
 from tinysight.errors import UserError
 from tinysight.tasks import Task
 from tinysight.training.settings import Augmentation
@@ -136,9 +137,9 @@ class Batches:
             yield self._mixed(self.stacked([self._augmented(index) for index in chosen]))
 
     def plain(self, batch_size: int) -> Iterator[Batch]:
-        """Yield every sample once, in order, without augmentation."""
+        """Yield every sample once, in order, without augmentation; of a large picture, one of its windows."""
         for start in range(0, len(self._samples), batch_size):
-            yield self.stacked([self._fitted(index) for index in range(start, min(start + batch_size, len(self)))])
+            yield self.stacked([self._shown(index) for index in range(start, min(start + batch_size, len(self)))])
 
     def view(self, index: int, number: int) -> Pair:
         """Return a fixed view of sample ``index``: equal numbers always give the same augmentation.
@@ -170,7 +171,30 @@ class Batches:
 
     def _augmented(self, index: int) -> Pair:
         image, target = self._fitted_once.get(index, lambda: self._fitted(index), keep=self._samples[index].repeatable)
+        if self._policy.mode == "slide":
+            top, left = (int(torch.randint(1 + room, ())) for room in self._room(image))
+            image, target = self._window((image, target), top, left)
         return self._augment(image, target) if self._augment else (image, target)
+
+    def _shown(self, index: int) -> Pair:
+        image, target = self._fitted(index)
+        places = cover((image.shape[1], image.shape[2]), self._size, self._policy.overlap, False)
+        place = places[index % len(places)]
+        return self._window((image, target), place.top, place.left)
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return self._policy.height, self._policy.width
+
+    def _room(self, image: Tensor) -> list[int]:
+        """Return how far down and how far to the right a window may lie in an image."""
+        return [side - window for side, window in zip(image.shape[1:], self._size, strict=True)]
+
+    def _window(self, pair: Pair, top: int, left: int) -> Pair:
+        image, target = (
+            part[..., top:, left:][..., : self._size[0], : self._size[1]] if part.ndim > 1 else part for part in pair
+        )
+        return image, target
 
     def _fitted(self, index: int) -> Pair:
         sample = self._samples[index]

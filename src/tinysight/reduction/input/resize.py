@@ -33,6 +33,8 @@ class Resize(InputReduction):
         """Record the new size, after trying that the network accepts it."""
         from tinysight.reduction.verify import run
 
+        if network.input.mode == "slide":
+            raise NotApplicable("the network sees photos through windows: smaller ones would be more of them, not less")
         if (network.input.height, network.input.width) == (self.height, self.width):
             raise NotApplicable(f"the input is {self.label} already")
         resized = network.with_step(self.step({"height": self.height, "width": self.width}))

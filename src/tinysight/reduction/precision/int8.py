@@ -53,7 +53,7 @@ class Int8(PrecisionReduction):
         nncf.set_log_level(logging.ERROR)
         samples = spread(context.train, self.images)
         name = exported.graph.input[0].name
-        images = (network.input.apply(sample.read()[0]) for sample in samples)
+        images = (network.input.apply(sample.read()[0], number) for number, sample in enumerate(samples))
         context.progress.say(f"calibrating int8 on {len(samples)} training images")
         calibration = nncf.Dataset([{name: image} for image in images])
         preset = {"performance": nncf.QuantizationPreset.PERFORMANCE, "mixed": nncf.QuantizationPreset.MIXED}[
