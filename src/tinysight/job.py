@@ -37,6 +37,7 @@ from tinysight.training.class_weights import class_weights
 from tinysight.training.loop import choose_device, fit
 from tinysight.training.losses import task_loss
 from tinysight.training.settings import Augmentation, Training
+from tinysight.training.watch import Watch
 
 __all__ = [
     "Job",
@@ -123,7 +124,7 @@ def job_from_recipe(recipe: Recipe, *, trust: bool = False) -> Job:
     pristine = recipe.model.spec(len(task.classes)).build(trust=trust) if recipe.model.foreign else None
 
     def make_reference(folder: Path, progress: Progress) -> Network:
-        return _reference_of(recipe, task, train, folder, progress, trust=trust)
+        return _reference_of(recipe, task, train, dataset.split("val"), folder, progress, trust=trust)
 
     return Job(
         plan=recipe.plan(),
@@ -230,8 +231,9 @@ def refuse_one_class(train: Sequence[Sample], task: Task) -> None:
 
 
 def _reference_of(
-    recipe: Recipe, task: Task, train: Sequence[Sample], folder: Path, progress: Progress, *, trust: bool
-) -> Network:
+    recipe: Recipe, task: Task, train: Sequence[Sample], val: Sequence[Sample], folder: Path, progress: Progress, *,
+    trust: bool,
+) -> Network:  # fmt: skip
     """Build the reference of a recipe, or load it, and train it where the recipe says so.
 
     The training's state lies in ``folder``: an interrupted training goes on, and a finished one is used again.
@@ -255,7 +257,7 @@ def _reference_of(
             )
     refuse_unbuildable(recipe.stages, network.spec, len(task.classes))
     if recipe.train:
-        fit_reference(network, task, train, recipe.train, device, recipe.seed, folder, progress)
+        fit_reference(network, task, train, val, recipe.train, device, recipe.seed, folder, progress)
     return network
 
 
@@ -305,14 +307,21 @@ def refuse_wrong_output(network: Network, task: Task) -> None:
 
 
 def fit_reference(
-    network: Network, task: Task, train: Sequence[Sample], settings: Training, device: str, seed: int, folder: Path,
-    progress: Progress,
+    network: Network, task: Task, train: Sequence[Sample], val: Sequence[Sample], settings: Training, device: str,
+    seed: int, folder: Path, progress: Progress,
 ) -> None:  # fmt: skip
-    """Train ``network`` in place on labels alone, once it is known that its output fits them."""
+    """Train ``network`` in place on labels alone, once it is known that its output fits them; ``val`` is watched only.
+
+    The training's state lies in ``folder``.
+    """
     refuse_wrong_output(network, task)
     batches = Batches(
         train, network.input, task, augment=settings.augment, sampler=settings.sampler, mix=settings.mix
     )  # fmt: skip
     weights = class_weights(train, task) if settings.loss.startswith("weighted") else None
     loss = task_loss(settings.loss, task, weights=weights, smoothing=settings.label_smoothing)
-    fit(network.scores, batches, loss, settings, device=device, seed=seed, folder=folder, progress=progress)
+    watch = Watch(train, val, network.input, task, loss, settings.batch_size) if settings.watch else None
+    fit(
+        network.scores, batches, loss, settings,
+        device=device, seed=seed, folder=folder, progress=progress, watch=watch,
+    )  # fmt: skip

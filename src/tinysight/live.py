@@ -232,7 +232,7 @@ def _job(order: _Order, prepared: _Prepared, folder: RunFolder, progress: Progre
     def make_reference(state: Path, progress: Progress) -> Network:
         if settings:
             device = choose_device(order.device)
-            fit_reference(network, task, train, settings, device, order.seed, state, progress)
+            fit_reference(network, task, train, dataset.split("val"), settings, device, order.seed, state, progress)
         return network
 
     refuse_one_class(dataset.split("val"), task)

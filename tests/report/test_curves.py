@@ -1,5 +1,6 @@
 """Curves: every training's losses, and quality against the length of a training."""
 
+import json
 import re
 import shutil
 
@@ -7,8 +8,8 @@ import pytest
 
 from tinysight.measure.records import Quality
 from tinysight.report import curves
-from tinysight.report.curves import sweep_panels, training_curves
-from tinysight.report.figures import write_sweeps
+from tinysight.report.curves import sweep_panels, training_curves, watched_panels
+from tinysight.report.figures import write_sweeps, write_watched
 
 
 @pytest.fixture
@@ -125,3 +126,44 @@ def test_a_sweep_is_a_picture_beside_the_page_too(run_records, student, tmp_path
 def test_without_a_sweep_there_is_no_picture(run_records, tmp_path):
     write_sweeps(tmp_path, run_records, "mIoU")
     assert not list(tmp_path.iterdir())
+
+
+def _watch(run_folder, content):
+    (run_folder / "candidates" / "r" / "history.jsonl").write_text("".join(f"{line}\n" for line in content))
+
+
+WATCHED = [
+    json.dumps(
+        {
+            "epoch": epoch,
+            "loss": 1.0,
+            "watched": {split: {"loss": 1 / epoch, "score": 0.2 * epoch} for split in ("train", "val")},
+        }
+    )
+    for epoch in (1, 2)
+]
+
+
+def test_what_was_watched_is_a_chart_of_losses_and_one_of_scores(run_folder, run_records):
+    _watch(run_folder, WATCHED)
+    loss, score = watched_panels(run_folder, run_records)
+    assert (loss.title, loss.names) == ("reference, loss", ("train", "val"))
+    assert "mIoU, % of training and validation images" in score.text and "val: 20 to 40" in score.text
+
+
+def test_what_was_watched_is_a_picture_too(run_folder, run_records):
+    _watch(run_folder, WATCHED)
+    write_watched(run_folder, run_records)
+    assert (run_folder / "learning.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("content", ["{", '{"epoch": 1, "watched": 3}', '{"epoch": 1, "watched": {"train": {}}}'])
+def test_damage_to_what_was_watched_costs_its_charts_alone(run_folder, run_records, content):
+    _watch(run_folder, [content])
+    assert watched_panels(run_folder, run_records) == []
+
+
+def test_where_nothing_was_watched_nothing_is_drawn(run_folder, run_records):
+    assert watched_panels(run_folder, run_records) == []
+    write_watched(run_folder, run_records)
+    assert not (run_folder / "learning.png").exists()

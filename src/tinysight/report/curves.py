@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 from tinysight.report.line_chart import Level, Line, line_chart
 from tinysight.runs.records import CandidateRecord
 
-__all__ = ["Curve", "Sweep", "epoch_sweeps", "sweep_panels", "training_curves"]
+__all__ = [
+    "Curve", "Sweep", "Watched", "epoch_sweeps", "sweep_panels", "training_curves", "watched_of", "watched_panels",
+]  # fmt: skip
 
 TRAININGS, HISTORY = "training", "history.jsonl"
 
@@ -32,6 +34,13 @@ class Sweep(NamedTuple):
     title: str
     lines: tuple[Line, ...]
     seeds: int
+
+
+class Watched(NamedTuple):
+    """What was seen of the reference as it learned, once in a while: loss or score (%), a line for each split."""
+
+    axis: str
+    lines: tuple[Line, ...]
 
 
 class _Training(NamedTuple):
@@ -56,6 +65,38 @@ def training_curves(run: Path, records: Sequence[CandidateRecord]) -> list[Curve
         if losses := _losses(_history(run, record)):
             groups[_title(record.stage, by_id.get(record.parent or ""))].append(_Training(record, losses))
     return [_losses_panel(title, trainings) for title, trainings in groups.items()]
+
+
+def watched_of(run: Path, records: Sequence[CandidateRecord]) -> list[Watched]:
+    """Return losses and scores of training and validation images while the reference learned, where they were kept."""
+    reference = next((record for record in records if record.verdict == "reference"), None)
+    if not reference or not reference.quality:
+        return []
+    score = f"{reference.quality.metric}, %"
+    try:
+        seen = [(line["epoch"], line["watched"]) for line in _lines(_history(run, reference)) if "watched" in line]
+        return [_watched("loss", "loss", seen), _watched(score, "score", seen, factor=100)] if seen else []
+    except (KeyError, TypeError, ValueError):  # damaged
+        return []
+
+
+def _watched(axis: str, what: str, seen: Sequence[tuple[Any, Any]], factor: float = 1) -> Watched:
+    lines = []
+    for series, split in enumerate(("train", "val")):
+        points = tuple((float(epoch), factor * float(of[split][what])) for epoch, of in seen)
+        lines.append(Line(split, points, series=series))
+    return Watched(axis, tuple(lines))
+
+
+def watched_panels(run: Path, records: Sequence[CandidateRecord]) -> list[Curve]:
+    """Return a chart of the losses and one of the scores of training and validation images."""
+    panels = []
+    for watched in watched_of(run, records):
+        ends = "; ".join(f"{line.name}: {line.points[0][1]:.3g} to {line.points[-1][1]:.3g}" for line in watched.lines)
+        text = f"{watched.axis} of training and validation images against epochs. From first to last, {ends}."
+        svg = line_chart(watched.lines, title=f"reference. {text}", x="epoch", y=watched.axis)
+        panels.append(Curve(f"reference, {watched.axis}", svg, tuple(line.name for line in watched.lines), text))
+    return panels
 
 
 def epoch_sweeps(records: Sequence[CandidateRecord]) -> list[Sweep]:
@@ -86,12 +127,19 @@ def _history(run: Path, record: CandidateRecord) -> Path:
     return run / TRAININGS / record.id / HISTORY
 
 
-def _losses(path: Path) -> tuple[tuple[float, float], ...]:
-    """Return (epoch, loss) pairs; nothing where the file is missing or damaged."""
+def _lines(path: Path) -> list[Any]:
+    """Return what was kept of every epoch; nothing where the file is missing or damaged."""
     try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        pairs = tuple((float(line["epoch"]), float(line["loss"])) for line in lines)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError, RecursionError):
+        return []
+
+
+def _losses(path: Path) -> tuple[tuple[float, float], ...]:
+    """Return (epoch, loss) pairs; nothing where they are missing or damaged."""
+    try:
+        pairs = tuple((float(line["epoch"]), float(line["loss"])) for line in _lines(path))
+    except (ValueError, KeyError, TypeError):
         return ()
     return pairs if all(math.isfinite(number) for pair in pairs for number in pair) else ()
 

@@ -14,14 +14,14 @@ from typing import Any
 
 from tinysight.files import draft_of, write_atomically
 from tinysight.report.classes import Matrix
-from tinysight.report.curves import Sweep, epoch_sweeps
+from tinysight.report.curves import Sweep, Watched, epoch_sweeps, watched_of
 from tinysight.report.marks import Mark, lowest_shown, marks_of, pareto_front
 from tinysight.report.time_axis import time_axis
 from tinysight.runs.records import CandidateRecord
 
-__all__ = ["png_figure", "write_confusion", "write_results", "write_sweeps"]
+__all__ = ["png_figure", "write_confusion", "write_results", "write_sweeps", "write_watched"]
 
-RESULTS, CONFUSION, SWEEPS = "results.png", "confusion_matrix.png", "sweeps.png"
+RESULTS, CONFUSION, SWEEPS, LEARNING = "results.png", "confusion_matrix.png", "sweeps.png", "learning.png"
 COLOURS = {
     "unacceptable": "#b3261e",
     "undecided": "#b98500",
@@ -63,6 +63,16 @@ def write_sweeps(run: Path, records: Sequence[CandidateRecord], metric: str) -> 
         for axes, sweep in zip(figure.subplots(1, len(sweeps), squeeze=False)[0], sweeps, strict=True):
             _draw_reference(axes, records)
             _draw_sweep(axes, sweep, metric)
+
+
+def write_watched(run: Path, records: Sequence[CandidateRecord]) -> None:
+    """Write ``learning.png``: loss and score of training and validation images while the reference learned."""
+    panels = watched_of(run, records)
+    if not panels:
+        return
+    with png_figure(run / LEARNING, 4.6 * len(panels), 3.6) as figure:
+        for axes, watched in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+            _draw_watched(axes, watched)
 
 
 @contextmanager
@@ -192,6 +202,20 @@ def _draw_sweep(axes: Any, sweep: Sweep, metric: str) -> None:
     axes.set_xlabel("epochs")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_ylabel(f"{metric} on val, %{f'; mean and range of {sweep.seeds} seeds' if sweep.seeds > 1 else ''}")
+    axes.grid(color="#e3e7eb", lw=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+
+
+def _draw_watched(axes: Any, watched: Watched) -> None:
+    for line, colour in zip(watched.lines, LINES, strict=False):
+        epochs, values = zip(*line.points, strict=True)
+        axes.plot(
+            epochs, values, color=colour, label={"train": "training images", "val": "validation images"}[line.name]
+        )
+    axes.set_xlabel("epoch")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_ylabel(watched.axis)
     axes.grid(color="#e3e7eb", lw=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)

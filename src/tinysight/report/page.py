@@ -16,8 +16,8 @@ from tinysight.measure.quality import PerImage
 from tinysight.report import text
 from tinysight.report.chart import pareto_chart
 from tinysight.report.classes import class_rows, confusion_of, metric_rows
-from tinysight.report.curves import sweep_panels, training_curves
-from tinysight.report.figures import write_confusion, write_results, write_sweeps
+from tinysight.report.curves import sweep_panels, training_curves, watched_panels
+from tinysight.report.figures import write_confusion, write_results, write_sweeps, write_watched
 from tinysight.report.headline import NOTHING_BETTER, headline, three_axes
 from tinysight.report.html import environment
 from tinysight.report.lineage import chain_to, purchases
@@ -45,7 +45,8 @@ def write_report(
 ) -> Path:
     """Write ``report.html`` into the run's folder and return its path.
 
-    Beside it go ``results.png``, ``confusion_matrix.png``, ``samples/*.jpg``, and ``sweeps.png`` where there are any.
+    Beside it go ``results.png``, ``confusion_matrix.png``, ``samples/*.jpg``, and where there is something to show
+    ``sweeps.png`` and ``learning.png``.
     What the run's folder no longer holds is left out, and the page says so.
     """
     by_id = {record.id: record for record in records}
@@ -57,6 +58,7 @@ def write_report(
     plan = stored_plan(run)
     write_results(run, records, task.metric, goal.max_drop)
     write_sweeps(run, records, task.metric)
+    write_watched(run, records)
     page = environment().get_template("page.html").render(
         run=run.name,
         task=task,
@@ -75,6 +77,7 @@ def write_report(
         chain=chain,
         purchases=purchases(run, task, goal, chain),
         curves=training_curves(run, records),
+        watched=watched_panels(run, records),
         sweeps=sweep_panels(records, task.metric),
         plan=plan,
         recipe=recipe_text(plan),

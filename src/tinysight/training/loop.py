@@ -21,6 +21,7 @@ from tinysight.training.losses import Loss
 from tinysight.training.schedules import rate_of
 from tinysight.training.settings import Training
 from tinysight.training.transfer import freeze, rate_groups, refuse_unknown_parts
+from tinysight.training.watch import Watch
 
 __all__ = ["HISTORY", "choose_device", "fit", "seconds_trained"]
 
@@ -39,7 +40,7 @@ class _State:
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LambdaLR
     epoch: int = 0
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
 
 
 def fit(
@@ -54,6 +55,7 @@ def fit(
     progress: Progress,
     what: str = "training",
     trunk: Path | None = None,
+    watch: Watch | None = None,
 ) -> None:
     """Train ``network`` in place and leave it on the CPU, in evaluation mode.
 
@@ -61,6 +63,7 @@ def fit(
     and ends with the same weights as without the interruption, because each epoch draws its randomness from (seed,
     epoch). For the same reason trainings at a constant rate that differ only in their length may share the folder
     ``trunk``: each starts from the latest state there that lies on its way, and leaves its own before it cools down.
+    ``watch`` is asked every ``settings.watch`` epochs and after the last.
 
     Raises:
         UserError: the loss or a weight became infinite or not a number, the output does not fit the targets, or all is
@@ -82,6 +85,8 @@ def fit(
             state.epoch += 1
             seconds = time.monotonic() - started
             state.history.append({"epoch": state.epoch, "loss": mean_loss, "seconds": seconds, "waited": waited})
+            if watch and (state.epoch % settings.watch == 0 or state.epoch == settings.epochs):
+                state.history[-1]["watched"] = watch(network, device)
             _keep(state, folder / STATE)
             if trunk and state.epoch == settings.branch:
                 _keep(state, trunk / f"{state.epoch}.pt")

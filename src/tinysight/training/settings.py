@@ -26,7 +26,8 @@ class Training(Config):
     2020). ``sampler: balanced`` draws every class equally often; ``mix`` blends pairs of pictures (mixup, Zhang et al.
     2018) or pastes part of one into the other (cutmix, Yun et al. 2019). ``label_smoothing`` spreads that share of
     each label over all classes. ``freeze`` names parts of the network, by their modules' paths, that stay as they are
-    for so many epochs; ``rates`` names parts that learn at a share of the rate.
+    for so many epochs; ``rates`` names parts that learn at a share of the rate. Every ``watch`` epochs (never where it
+    is 0) training and validation images are scored, for the report's curves.
     """
 
     epochs: int = Field(30, ge=1, le=1_000_000)
@@ -43,6 +44,7 @@ class Training(Config):
     mix: Literal["none", "mixup", "cutmix"] = "none"
     freeze: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     rates: dict[str, Annotated[float, Field(gt=0, le=100)]] = Field(default_factory=dict)
+    watch: int = Field(0, ge=0)
 
     @model_validator(mode="after")
     def _cools_down_within_the_training(self) -> Training:
