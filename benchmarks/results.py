@@ -3,6 +3,8 @@
     python benchmarks/results.py facade_ads [--out runs/results]
     python benchmarks/results.py facade_sweep      # begins with the reference of facade_ads
     python benchmarks/results.py camvid
+    python benchmarks/results.py unet_plants
+    python benchmarks/results.py grocery
 
 Every number on docs/results/NAME.md comes from the runs' own files; what earlier works reached is quoted. Remarks
 from docs/results/NAME.notes.md are added at the end.
@@ -43,7 +45,7 @@ class Page:
     """A page of results: its runs by name, each a recipe with overrides, the targets, and what others reached.
 
     ``begins_with`` names a run of another page, whose reference is the reference here. ``minutes`` is how long a run
-    may take.
+    may take. ``photos`` credits the photos, where their terms allow pictures of them to be published.
     """
 
     title: str
@@ -53,6 +55,7 @@ class Page:
     targets: tuple[Target, ...] = ()
     minutes: float = 0.0
     earlier: str = ""
+    photos: str = ""
 
 
 S1 = """\
@@ -98,7 +101,24 @@ PAGES_BY_NAME = {
         "CamVid: driving video, 11 classes",
         "367 frames for training and 101 for validation, 480 x 360; void pixels are ignored. Validation is one "
         "sequence, so its frames are not independent, and easier than the published test split.",
-        {"camvid_pspnet": ["camvid.yaml"], "camvid_unet": ["camvid.yaml", *UNET]},
+        {
+            "camvid_pspnet": ["camvid.yaml"],
+            "camvid_unet": ["camvid.yaml", *UNET],
+            "camvid_fcn": ["camvid_fcn.yaml"],
+            "camvid_enet": ["camvid_enet.yaml"],
+            "camvid_enet_given": ["camvid_enet_given.yaml"],
+        },
+    ),
+    "unet_plants": Page(
+        "A U-Net that tells plants from soil",
+        "Photos of a peanut field, 480 x 360: 241 for training and 60 for validation. Crop and weeds are both plant.",
+        {"unet_plants": ["unet_plants.yaml"]},
+        photos="Photos of the peanut data set, CC BY-SA 4.0; the pictures above are under the same terms.",
+    ),
+    "grocery": Page(
+        "Goods in shops: a DenseNet teaches a SqueezeNet",
+        "Photos of 81 kinds of goods, 2,640 for training and 296 for validation, of 60 kinds.",
+        {"grocery": ["grocery.yaml"]},
     ),
 }
 
@@ -249,6 +269,12 @@ def write_page(name: str, page: Page, runs: dict[str, Run]) -> Path:
             sweeps = f"{label}_sweeps.png"
             shutil.copyfile(run.folder / "sweeps.png", PAGES / sweeps)
             lines += [*sweep_lines(run), f"![quality against epochs, {label}]({sweeps})", ""]
+        if (run.folder / "learning.png").is_file():
+            learning = f"{label}_learning.png"
+            shutil.copyfile(run.folder / "learning.png", PAGES / learning)
+            lines += [f"![how the reference learned, {label}]({learning})", ""]
+        if page.photos:
+            lines += [*photo_lines(label, run), page.photos, ""]
         lines += [*candidate_lines(run), "", *condition_lines(run), ""]
     if page.earlier:
         lines += ["## What came before", "", page.earlier, ""]
@@ -257,6 +283,16 @@ def write_page(name: str, page: Page, runs: dict[str, Run]) -> Path:
         lines += [notes.read_text(encoding="utf-8").strip(), ""]
     write_text(PAGES / f"{name}.md", "\n".join(lines))
     return PAGES / f"{name}.md"
+
+
+def photo_lines(label: str, run: Run) -> Iterator[str]:
+    """Copy some of the photos side by side, and yield the lines that show them."""
+    kinds = {"typical": "typical photos", "lost": "where most was lost", "worst": "where the shipped network errs most"}
+    for kind, words in kinds.items():
+        for source in sorted((run.folder / "samples").glob(f"{kind}_[0-9]_*.jpg"))[:2]:
+            picture = f"{label}_{'_'.join(source.stem.split('_')[:2])}.jpg"
+            shutil.copyfile(source, PAGES / picture)
+            yield from (f"![photo, truth, reference and reduced: {words}]({picture})", "")
 
 
 def reference_of_run(folder: Path) -> Path:

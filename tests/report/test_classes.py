@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinysight.measure.quality import PerImage
-from tinysight.report.classes import class_rows, confusion_of, metric_rows
+from tinysight.report.classes import class_rows, confusion_of, metric_rows, task_plots
 from tinysight.tasks import Classification, Segmentation
 
 TASK = Segmentation(("wall", "window", "door"))
@@ -60,3 +60,17 @@ def test_a_metric_that_cannot_be_computed_is_left_empty():
     rows = {row.name: row.values for row in metric_rows(task, [PerImage(statistics, ("a", "b", "c"), ("a", "b", "c"))])}
     assert rows["area under ROC"] == (None,)
     assert rows["top-1"] == (1.0,)
+
+
+def test_the_tasks_curves_have_a_line_for_each_network_and_the_diagonal():
+    task = Classification(("cat", "dog"), ignore_index=-1)
+    statistics = np.array([[0, 0.6, 0.4], [1, 0.1, 0.9], [1, 0.7, 0.3]], np.float32)
+    network = PerImage(statistics, ("a", "b", "c"), ("a", "b", "c"))
+    roc, reliability = task_plots(task, ["reference", "reduced"], [network, network])
+    assert roc.names == ("reference", "reduced", "chance")
+    assert roc.svg.count("<title>") == 3
+    assert reliability.title == "reliability"
+
+
+def test_a_task_without_curves_has_none():
+    assert task_plots(TASK, ["reference"], [BEFORE]) == []

@@ -96,6 +96,23 @@ def test_the_calibration_error_is_the_distance_between_confidence_and_accuracy()
     assert TASK.metrics(kept)["calibration_error"] == pytest.approx((0.5 + 0.4) / 2)
 
 
+def test_the_mean_roc_curve_has_the_mean_area(guesses):
+    kept = guesses[2]
+    roc = TASK.plots(kept)[0]
+    false, true = np.array(roc.points).T
+    assert np.trapezoid(true, false) == pytest.approx(TASK.metrics(kept)["area_under_ROC"], abs=0.01)
+
+
+def test_the_reliability_diagram_shows_how_often_it_is_right_where_it_is_so_sure():
+    sure, unsure = [1, 0, 0, 0, 0, 0, 0], [0.4, 0.6, 0, 0, 0, 0, 0]
+    kept = np.array([[0, *sure], [1, *sure], [1, *unsure], [1, *unsure]], np.float32)
+    assert TASK.plots(kept)[1].points == (pytest.approx((0.6, 1.0)), pytest.approx((1.0, 0.5)))
+
+
+def test_one_class_alone_has_no_curves(guesses):
+    assert TASK.plots(guesses[2][guesses[2][:, 0] == 3]) == ()
+
+
 def test_few_classes_have_no_top_5():
     task = Classification(("cat", "dog"), ignore_index=-1)
     assert "top-5" not in task.metrics(np.array([[0, 0.6, 0.4], [1, 0.1, 0.9]], np.float32))

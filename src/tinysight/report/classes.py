@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysight.measure.quality import PerImage
+from tinysight.report.curves import Curve
+from tinysight.report.line_chart import Line, line_chart
 from tinysight.tasks import Task
 
-__all__ = ["ClassRow", "Matrix", "MetricRow", "class_rows", "confusion_of", "metric_rows"]
+__all__ = ["ClassRow", "Matrix", "MetricRow", "class_rows", "confusion_of", "metric_rows", "task_plots"]
 
 
 class ClassRow(NamedTuple):
@@ -69,6 +71,21 @@ def metric_rows(task: Task, networks: Sequence[PerImage]) -> list[MetricRow]:
         MetricRow(name.replace("_", " "), tuple(None if math.isnan(of[name]) else of[name] for of in found))
         for name in names
     ]
+
+
+def task_plots(task: Task, names: Sequence[str], networks: Sequence[PerImage]) -> list[Curve]:
+    """Return the task's own curves, a line for each network, and the diagonal."""
+    drawn = []
+    for plots in zip(*(task.plots(network.statistics) for network in networks), strict=True):
+        title, x, y, diagonal, _ = plots[0]
+        lines = [
+            Line(name, tuple((100 * px, 100 * py) for px, py in plot.points), series=series)
+            for series, (name, plot) in enumerate(zip(names, plots, strict=True))
+        ]
+        lines.append(Line(diagonal, ((0.0, 0.0), (100.0, 100.0)), series=len(names)))
+        text = f"{title}: {y} against {x}, of {' and '.join(names)}."
+        drawn.append(Curve(title, line_chart(lines, title=text, x=x, y=y), (*names, diagonal), text))
+    return drawn
 
 
 def confusion_of(task: Task, name: str, network: PerImage) -> Matrix:

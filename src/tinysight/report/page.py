@@ -15,7 +15,7 @@ from tinysight.measure import candidate as rounds
 from tinysight.measure.quality import PerImage
 from tinysight.report import text
 from tinysight.report.chart import pareto_chart
-from tinysight.report.classes import class_rows, confusion_of, metric_rows
+from tinysight.report.classes import class_rows, confusion_of, metric_rows, task_plots
 from tinysight.report.curves import sweep_panels, training_curves, watched_panels
 from tinysight.report.figures import write_confusion, write_results, write_sweeps, write_watched
 from tinysight.report.headline import NOTHING_BETTER, headline, three_axes
@@ -120,13 +120,14 @@ def _photos(run: Path, task: Task, networks: Sequence[_Network]) -> dict[str, An
 def _classes(run: Path, task: Task, networks: Sequence[_Network]) -> dict[str, Any]:
     known = [(network.name, network.statistics) for network in networks if network.statistics]
     if len(known) < len(networks):
-        return {"class_rows": [], "metric_rows": [], "matrices": [], "networks": []}
+        return {"class_rows": [], "metric_rows": [], "plots": [], "matrices": [], "networks": []}
     matrices = [confusion_of(task, name, statistics) for name, statistics in known]
     write_confusion(run, matrices, task.classes)
     statistics = [of for _, of in known]
     return {
         "class_rows": class_rows(task, statistics),
         "metric_rows": metric_rows(task, statistics),
+        "plots": task_plots(task, [name for name, _ in known], statistics),
         "matrices": matrices,
         "networks": [name for name, _ in known],
     }

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,17 @@ from numpy.typing import NDArray
 from tinysight.data import InputPolicy
 from tinysight.data.windows import Seen, Size
 
-__all__ = ["Task"]
+__all__ = ["Plot", "Task"]
+
+
+class Plot(NamedTuple):
+    """A curve by which the field judges predictions: its points (x, y), in [0, 1], and what axes and diagonal mean."""
+
+    title: str
+    x: str
+    y: str
+    diagonal: str
+    points: tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
@@ -79,6 +89,10 @@ class Task(ABC):
     @abstractmethod
     def confusion(self, statistics: NDArray[Any]) -> NDArray[np.int64]:
         """Return how often each class was taken for each over a split: (classes, classes), rows are the truth."""
+
+    @abstractmethod
+    def plots(self, statistics: NDArray[Any]) -> tuple[Plot, ...]:
+        """Return the curves of a split; empty where the field has none for this task."""
 
     @abstractmethod
     def caution(self, statistics: NDArray[Any]) -> str:

@@ -15,11 +15,12 @@ from tinysight.data.palette import captioned
 from tinysight.data.windows import Seen, Size
 from tinysight.errors import UserError
 from tinysight.files import read_json, write_json
-from tinysight.tasks.base import Task
+from tinysight.tasks.base import Plot, Task
 
 __all__ = ["Classification", "roc_curve"]
 
 TOP = 5
+ROC_POINTS = 101
 BINS = 15
 """Bins of the calibration error, as in Guo et al. 2017."""
 
@@ -111,6 +112,23 @@ class Classification(Task):
         truth, predicted = _truth(statistics), _probabilities(statistics).argmax(axis=1)
         pairs = (truth * count + predicted)[truth >= 0]
         return np.bincount(pairs, minlength=count * count).reshape(count, count)
+
+    def plots(self, statistics: NDArray[Any]) -> tuple[Plot, ...]:
+        """Return the ROC curve, the mean over classes that occur of one class against the rest, and the reliability
+        diagram (Guo et al. 2017): how often a network is right where it is so sure.
+        """
+        seen = statistics[_truth(statistics) >= 0]
+        truth, probabilities = _truth(seen), _probabilities(seen)
+        if len(set(truth.tolist())) < 2:
+            return ()
+        false = np.linspace(0, 1, ROC_POINTS)
+        curves = [roc_curve(truth == index, probabilities[:, index]) for index in np.unique(truth)]
+        true = np.mean([np.interp(false, *curve) for curve in curves], axis=0)
+        _, confidence, right = _reliability(truth, probabilities)
+        return (
+            Plot("ROC, mean over classes", "false positives, %", "true positives, %", "chance", _points(false, true)),
+            Plot("reliability", "confidence, %", "right, %", "calibrated", _points(confidence, right)),
+        )
 
     def caution(self, statistics: NDArray[Any]) -> str:
         """A network no better than always naming the commonest class has learned nothing that could be lost."""
@@ -210,9 +228,19 @@ def _among_best(truth: NDArray[np.int64], probabilities: NDArray[np.float64], co
 
 def _calibration_error(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> float:
     """Return the mean distance between confidence and accuracy over bins of confidence, weighted by their pictures."""
-    if not len(truth):
-        return 0.0
+    counts, confidence, right = _reliability(truth, probabilities)
+    return float((counts * np.abs(right - confidence)).sum() / max(1, counts.sum()))
+
+
+def _reliability(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+    """Return of each bin of confidence that holds any pictures: their number, mean confidence and accuracy."""
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
     bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
-    gaps = np.bincount(bins, weights=right - confidence, minlength=BINS)
-    return float(np.abs(gaps).sum() / len(truth))
+    counts = np.bincount(bins, minlength=BINS).astype(np.float64)
+    held = counts > 0
+    sums = (np.bincount(bins, weights=values, minlength=BINS)[held] for values in (confidence, right))
+    return counts[held], *(total / counts[held] for total in sums)
+
+
+def _points(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
+    return tuple(zip(x.tolist(), y.tolist(), strict=True))

@@ -15,7 +15,7 @@ from tinysight.data import InputPolicy
 from tinysight.data.images import is_own_png, write_png
 from tinysight.data.palette import class_colours, overlay
 from tinysight.data.windows import Seen, Size
-from tinysight.tasks.base import Task
+from tinysight.tasks.base import Plot, Task
 from tinysight.tasks.boundary import boundary_counts, boundary_scores
 
 __all__ = ["Segmentation"]
@@ -135,6 +135,10 @@ class Segmentation(Task):
     def confusion(self, statistics: NDArray[Any]) -> NDArray[np.int64]:
         """Count the pixels of each class taken for each."""
         return np.asarray(self._confusions(statistics).sum(axis=0), np.int64)
+
+    def plots(self, statistics: NDArray[Any]) -> tuple[Plot, ...]:
+        """Masks are one decision a pixel: there is no threshold to vary, and no confidence is kept."""
+        return ()
 
     def _confusions(self, statistics: NDArray[Any]) -> NDArray[Any]:
         return statistics[..., : len(self.classes)]
