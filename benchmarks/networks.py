@@ -31,7 +31,7 @@ NETWORKS = {
     ),
     "compact": (
         "A small classifier of our own",
-        "Depthwise and pointwise convolutions with residuals and ReLU alone, which engines fold into int8 convolutions.",
+        "Depthwise and pointwise convolutions with residuals, and ReLU alone, which engines fold into int8.",
     ),
     "pspnet": (
         "PSPNet (Zhao et al. 2017)",
