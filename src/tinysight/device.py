@@ -21,7 +21,7 @@ from tinysight.data.images import IMAGE_SUFFIXES, find_images, is_own_png, read_
 from tinysight.data.readers import Reader
 from tinysight.data.sheet import contact_sheet
 from tinysight.data.source import open_data, save_data
-from tinysight.data.splits import hold_out, missing_splits
+from tinysight.data.splits import divided, missing_splits, said_of_made
 from tinysight.engines import ENGINES
 from tinysight.engines.bundle import Bundle, compile_bundle
 from tinysight.engines.hardware import processor
@@ -30,7 +30,7 @@ from tinysight.files import write_json
 from tinysight.measure.candidate import Bench, Measured
 from tinysight.measure.quality import PerImage, predict_one
 from tinysight.progress import Progress
-from tinysight.recipe import load_recipe
+from tinysight.recipe import Recipe, load_recipe
 from tinysight.runs.folder import PLAN, next_free
 from tinysight.tasks import Task
 
@@ -122,7 +122,8 @@ def check_data(recipe: Path, overrides: list[str], out: Path | None) -> Path:
         UserError: the data has errors; they are listed first.
     """
     loaded = load_recipe(recipe, overrides)
-    dataset = loaded.data.read()
+    given = loaded.data.read()
+    dataset, missing = _divided(given, loaded)
     progress = Progress()
     with progress.track("checking", sum(len(samples) for samples in dataset.splits.values())) as tick:
         report = check(dataset, lambda: tick(1))
@@ -131,8 +132,9 @@ def check_data(recipe: Path, overrides: list[str], out: Path | None) -> Path:
     if sheet.exists() and not is_own_png(sheet):
         raise UserError(f"the contact sheet would overwrite {sheet}, which is none: give another --out")
     write_png(sheet, contact_sheet(dataset))
+    for sentence in said_of_made(given, dataset) if dataset is not given else []:
+        print(sentence)
     _print_check(report, dataset)
-    missing = missing_splits(dataset)
     if missing:
         print(f"error: missing split: {missing}")
     if count := len(report.errors) + bool(missing):
@@ -141,6 +143,16 @@ def check_data(recipe: Path, overrides: list[str], out: Path | None) -> Path:
             "mend what is broken"
         )
     return sheet.resolve()
+
+
+def _divided(given: Dataset, recipe: Recipe) -> tuple[Dataset, str]:
+    """Return the data with the splits a run would make, or as given and why none can be made."""
+    if missing := missing_splits(given):
+        return given, missing
+    try:
+        return divided(given, recipe.val_fraction, recipe.test_fraction), ""
+    except UserError as error:
+        return given, str(error)
 
 
 def convert_data(recipe: Path, overrides: list[str], form: str, out: Path) -> str:
@@ -156,10 +168,10 @@ def convert_data(recipe: Path, overrides: list[str], form: str, out: Path) -> st
 
 
 def _data(data: Path) -> tuple[Dataset, Reader | Path]:
-    """Open a run's data description, or the data of a recipe with its test split set aside as a run would."""
+    """Open a run's data description, or the data of a recipe with the splits a run would make."""
     if data.suffix.lower() in {".yaml", ".yml"}:
         recipe = load_recipe(data)
-        return hold_out(recipe.data.read(), recipe.test_fraction), recipe.data
+        return divided(recipe.data.read(), recipe.val_fraction, recipe.test_fraction), recipe.data
     return open_data(data), data
 
 
