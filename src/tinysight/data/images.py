@@ -22,6 +22,7 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "asks_to_be_turned",
     "find_images",
+    "holds_images",
     "image_size",
     "images_by_stem",
     "is_image",
@@ -63,6 +64,11 @@ def find_images(folder: Path) -> list[Path]:
     if not found:
         raise UserError(f"{folder} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}): check the path")
     return found
+
+
+def holds_images(folder: Path) -> bool:
+    """Tell whether image files lie directly in ``folder``."""
+    return folder.is_dir() and any(is_image(path.name) for path in folder.iterdir())
 
 
 def is_image(name: str) -> bool:
