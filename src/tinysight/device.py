@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import math
 from collections.abc import Collection, Sequence
+from importlib.util import find_spec
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from tinysight.data import Dataset
 from tinysight.data.check import CheckReport, check
 from tinysight.data.convert import convert
+from tinysight.data.distribution import class_distribution
 from tinysight.data.images import IMAGE_SUFFIXES, find_images, is_own_png, read_image, write_png
 from tinysight.data.readers import Reader
 from tinysight.data.sheet import contact_sheet
@@ -32,9 +34,17 @@ from tinysight.measure.quality import PerImage, predict_one
 from tinysight.progress import Progress
 from tinysight.recipe import Recipe, load_recipe
 from tinysight.runs.folder import PLAN, next_free
-from tinysight.tasks import Task
+from tinysight.tasks import TASKS, Task
+from tinysight.training.settings import Training
 
 __all__ = ["check_data", "convert_data", "measure_bundle", "predict_photos"]
+
+PICTURES = {
+    "contact_sheet": "contact sheet",
+    "class_distribution": "class distribution",
+    "augmentation": "augmentation preview",
+}
+"""What a check draws: the files' names without suffix, and what they are."""
 
 MOST_OF_A_KIND = 8
 """Problems of one kind that are shown: the ninth says nothing new."""
@@ -116,7 +126,10 @@ def _load(file: Path) -> NDArray[Any]:
 
 
 def check_data(recipe: Path, overrides: list[str], out: Path | None) -> Path:
-    """Check the data of a recipe, print what was found, and draw a contact sheet; returns the sheet's path.
+    """Check the data of a recipe, divided as a run would, print what was found, and draw it.
+
+    Beside the contact sheet, whose path is returned, lie the class distribution and, where torch is installed, what
+    augmentation makes of some training images.
 
     Raises:
         UserError: the data has errors; they are listed first.
@@ -128,13 +141,18 @@ def check_data(recipe: Path, overrides: list[str], out: Path | None) -> Path:
     with progress.track("checking", sum(len(samples) for samples in dataset.splits.values())) as tick:
         report = check(dataset, lambda: tick(1))
     folder = _new_folder(out, "check")
-    sheet = folder / "contact_sheet.png"
-    if sheet.exists() and not is_own_png(sheet):
-        raise UserError(f"the contact sheet would overwrite {sheet}, which is none: give another --out")
+    sheet, distribution, augmentation = (folder / f"{name}.png" for name in PICTURES)
+    for picture, what in zip((sheet, distribution, augmentation), PICTURES.values(), strict=True):
+        if picture.exists() and not is_own_png(picture):
+            raise UserError(f"the {what} would overwrite {picture}, which is none: give another --out")
     write_png(sheet, contact_sheet(dataset))
-    for sentence in said_of_made(given, dataset) if dataset is not given else []:
+    write_png(distribution, class_distribution(report))
+    for sentence in said_of_made(given, dataset) if not missing else []:
         print(sentence)
     _print_check(report, dataset)
+    print(f"class distribution: {distribution.resolve()}")
+    left_out = _draw_preview(loaded, dataset, augmentation)
+    print(f"augmentation: left out, {left_out}" if left_out else f"augmentation: {augmentation.resolve()}")
     if missing:
         print(f"error: missing split: {missing}")
     if count := len(report.errors) + bool(missing):
@@ -143,6 +161,24 @@ def check_data(recipe: Path, overrides: list[str], out: Path | None) -> Path:
             "mend what is broken"
         )
     return sheet.resolve()
+
+
+def _draw_preview(recipe: Recipe, dataset: Dataset, path: Path) -> str:
+    """Draw some training samples as the recipe's training sees them; returns why not, where that cannot be."""
+    if lacking := [name for name in ("torch", "torchvision") if find_spec(name) is None]:
+        return f"it needs {' and '.join(lacking)}: run pip install 'tinysight[reduce]'"
+    from tinysight.reduction.network import load_network
+    from tinysight.training.preview import augmentation_preview
+
+    task = TASKS[recipe.task](dataset.classes, dataset.ignore_index)
+    try:
+        # A checkpoint brings its own input.
+        policy = load_network(recipe.model.checkpoint).input if recipe.model.checkpoint else recipe.input
+        settings = recipe.train or Training()  # with which stages train where the reference comes trained
+        write_png(path, augmentation_preview(dataset.split("train"), policy, task, settings, recipe.seed))
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 def _divided(given: Dataset, recipe: Recipe) -> tuple[Dataset, str]:

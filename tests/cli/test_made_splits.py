@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinysight.data.images import read_image, write_png
+from tinysight.data.images import write_png
 
 RECIPE = """\
 task: classification
