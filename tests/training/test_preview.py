@@ -59,5 +59,5 @@ def test_fewer_samples_than_rows_are_shown_once_each() -> None:
 
 
 def test_a_label_that_is_no_class_is_named() -> None:
-    with pytest.raises(UserError, match="training sample 'train_0.*: the class is"):
+    with pytest.raises(UserError, match=r"training sample 'train_0.*: the class is"):
         augmentation_preview(GOODS.split("train"), POLICY, Classification(GOODS.classes[:2]), Training(), 0)
