@@ -425,6 +425,14 @@ def test_a_plan_makes_the_recipe_again(write, tmp_path):
     assert recipe_of_run(tmp_path) == recipe
 
 
+def test_a_plan_without_a_val_fraction_means_the_default(write, tmp_path):
+    (tmp_path / "plan.json").write_text(json.dumps(load_recipe(write(FACADES)).plan()))
+    assert "val_fraction" not in json.loads((tmp_path / "plan.json").read_text())
+    assert recipe_of_run(tmp_path).val_fraction == 0.15
+    (tmp_path / "plan.json").write_text(json.dumps(load_recipe(write(FACADES), ["val_fraction=0.2"]).plan()))
+    assert recipe_of_run(tmp_path).val_fraction == 0.2
+
+
 def test_a_plan_spells_out_defaults(write):
     assert load_recipe(write(FACADES)).plan()["goal"]["max_drop"] == 0.5
 

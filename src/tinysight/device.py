@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import math
 from collections.abc import Collection, Sequence
+from importlib.util import find_spec
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -17,11 +18,12 @@ from numpy.typing import NDArray
 from tinysight.data import Dataset
 from tinysight.data.check import CheckReport, check
 from tinysight.data.convert import convert
+from tinysight.data.distribution import class_distribution
 from tinysight.data.images import IMAGE_SUFFIXES, find_images, is_own_png, read_image, write_png
 from tinysight.data.readers import Reader
 from tinysight.data.sheet import contact_sheet
 from tinysight.data.source import open_data, save_data
-from tinysight.data.splits import hold_out, missing_splits
+from tinysight.data.splits import divided, missing_splits, said_of_made
 from tinysight.engines import ENGINES
 from tinysight.engines.bundle import Bundle, compile_bundle
 from tinysight.engines.hardware import processor
@@ -30,11 +32,19 @@ from tinysight.files import write_json
 from tinysight.measure.candidate import Bench, Measured
 from tinysight.measure.quality import PerImage, predict_one
 from tinysight.progress import Progress
-from tinysight.recipe import load_recipe
+from tinysight.recipe import Recipe, load_recipe
 from tinysight.runs.folder import PLAN, next_free
-from tinysight.tasks import Task
+from tinysight.tasks import TASKS, Task
+from tinysight.training.settings import Training
 
 __all__ = ["check_data", "convert_data", "measure_bundle", "predict_photos"]
+
+PICTURES = {
+    "contact_sheet": "contact sheet",
+    "class_distribution": "class distribution",
+    "augmentation": "augmentation preview",
+}
+"""What a check draws: the files' names without suffix, and what they are."""
 
 MOST_OF_A_KIND = 8
 """Problems of one kind that are shown: the ninth says nothing new."""
@@ -116,23 +126,33 @@ def _load(file: Path) -> NDArray[Any]:
 
 
 def check_data(recipe: Path, overrides: list[str], out: Path | None) -> Path:
-    """Check the data of a recipe, print what was found, and draw a contact sheet; returns the sheet's path.
+    """Check the data of a recipe, divided as a run would, print what was found, and draw it.
+
+    Beside the contact sheet, whose path is returned, lie the class distribution and, where torch is installed, what
+    augmentation makes of some training images.
 
     Raises:
         UserError: the data has errors; they are listed first.
     """
     loaded = load_recipe(recipe, overrides)
-    dataset = loaded.data.read()
+    given = loaded.data.read()
+    dataset, missing = _divided(given, loaded)
     progress = Progress()
     with progress.track("checking", sum(len(samples) for samples in dataset.splits.values())) as tick:
         report = check(dataset, lambda: tick(1))
     folder = _new_folder(out, "check")
-    sheet = folder / "contact_sheet.png"
-    if sheet.exists() and not is_own_png(sheet):
-        raise UserError(f"the contact sheet would overwrite {sheet}, which is none: give another --out")
+    sheet, distribution, augmentation = (folder / f"{name}.png" for name in PICTURES)
+    for picture, what in zip((sheet, distribution, augmentation), PICTURES.values(), strict=True):
+        if picture.exists() and not is_own_png(picture):
+            raise UserError(f"the {what} would overwrite {picture}, which is none: give another --out")
     write_png(sheet, contact_sheet(dataset))
+    write_png(distribution, class_distribution(report))
+    for sentence in said_of_made(given, dataset) if not missing else []:
+        print(sentence)
     _print_check(report, dataset)
-    missing = missing_splits(dataset)
+    print(f"class distribution: {distribution.resolve()}")
+    left_out = _draw_preview(loaded, dataset, augmentation)
+    print(f"augmentation: left out, {left_out}" if left_out else f"augmentation: {augmentation.resolve()}")
     if missing:
         print(f"error: missing split: {missing}")
     if count := len(report.errors) + bool(missing):
@@ -141,6 +161,34 @@ def check_data(recipe: Path, overrides: list[str], out: Path | None) -> Path:
             "mend what is broken"
         )
     return sheet.resolve()
+
+
+def _draw_preview(recipe: Recipe, dataset: Dataset, path: Path) -> str:
+    """Draw some training samples as the recipe's training sees them; returns why not, where that cannot be."""
+    if lacking := [name for name in ("torch", "torchvision") if find_spec(name) is None]:
+        return f"it needs {' and '.join(lacking)}: run pip install 'tinysight[reduce]'"
+    from tinysight.reduction.network import load_network
+    from tinysight.training.preview import augmentation_preview
+
+    task = TASKS[recipe.task](dataset.classes, dataset.ignore_index)
+    try:
+        # A checkpoint brings its own input.
+        policy = load_network(recipe.model.checkpoint).input if recipe.model.checkpoint else recipe.input
+        settings = recipe.train or Training()  # with which stages train where the reference comes trained
+        write_png(path, augmentation_preview(dataset.split("train"), policy, task, settings, recipe.seed))
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+def _divided(given: Dataset, recipe: Recipe) -> tuple[Dataset, str]:
+    """Return the data with the splits a run would make, or as given and why none can be made."""
+    if missing := missing_splits(given):
+        return given, missing
+    try:
+        return divided(given, recipe.val_fraction, recipe.test_fraction), ""
+    except UserError as error:
+        return given, str(error)
 
 
 def convert_data(recipe: Path, overrides: list[str], form: str, out: Path) -> str:
@@ -156,10 +204,10 @@ def convert_data(recipe: Path, overrides: list[str], form: str, out: Path) -> st
 
 
 def _data(data: Path) -> tuple[Dataset, Reader | Path]:
-    """Open a run's data description, or the data of a recipe with its test split set aside as a run would."""
+    """Open a run's data description, or the data of a recipe with the splits a run would make."""
     if data.suffix.lower() in {".yaml", ".yml"}:
         recipe = load_recipe(data)
-        return hold_out(recipe.data.read(), recipe.test_fraction), recipe.data
+        return divided(recipe.data.read(), recipe.val_fraction, recipe.test_fraction), recipe.data
     return open_data(data), data
 
 

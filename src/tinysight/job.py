@@ -16,7 +16,8 @@ from tinysight.data import Dataset, Sample
 from tinysight.data.memory import in_memory
 from tinysight.data.readers import Reader
 from tinysight.data.sample import file_digest
-from tinysight.data.splits import hold_out, require_splits, shared_with_train
+from tinysight.data.source import divided_as_recorded
+from tinysight.data.splits import require_splits, said_of_made, shared_with_train
 from tinysight.engines.settings import EngineSettings
 from tinysight.errors import UserError, one_line
 from tinysight.models.spec import ModelSpec
@@ -97,11 +98,12 @@ class Job:
         return [v for v in variants if isinstance(v, PrecisionReduction) and not v.storage_only]
 
 
-def job_from_recipe(recipe: Recipe, *, trust: bool = False) -> Job:
+def job_from_recipe(recipe: Recipe, record: Path, *, trust: bool = False) -> Job:
     """Read the data a recipe names and prepare its job.
 
     Args:
         recipe: what ``load_recipe`` returned.
+        record: the run's ``data.json``; splits that were made when the run began are taken from there.
         trust: let the recipe import the network it names; that code then runs.
 
     Raises:
@@ -115,7 +117,7 @@ def job_from_recipe(recipe: Recipe, *, trust: bool = False) -> Job:
         )
     given = recipe.data.read()
     require_splits(given)
-    dataset = hold_out(given, recipe.test_fraction)
+    dataset = divided_as_recorded(record, recipe.data, given, recipe.val_fraction, recipe.test_fraction)
     shared = shared_with_train(dataset)
     train = in_memory(dataset.split("train"))
     task = TASKS[recipe.task](dataset.classes, dataset.ignore_index)
@@ -200,14 +202,20 @@ def refuse_unbuildable(stages: Sequence[Stage], spec: ModelSpec, classes: int) -
 
 
 def set_aside(given: Dataset, dataset: Dataset, *, trained_elsewhere: bool) -> list[str]:
-    """Say where the test split comes from, if it was not given."""
-    if given.splits.get("test"):
-        return []
-    aside, train = len(dataset.split("test")), len(given.split("train"))
-    text = f"There was no test split: {aside} of {train} training images were set aside as test images."
-    if trained_elsewhere:
-        text += " The network came trained, perhaps on these very images: the check on them may be too kind."
-    return [text]
+    """Say which splits were not given, how many images make them up, and what that means."""
+    said = said_of_made(given, dataset)
+    if said and trained_elsewhere:
+        said[-1] += " The network came trained, perhaps on these very images: the check on them may be too kind."
+    if added := _count(given) - _count(dataset):
+        said.append(
+            "The run keeps the splits that its data.json records, without what was added to the data since it began "
+            f"({counted(added, 'image')})."
+        )
+    return said
+
+
+def _count(dataset: Dataset) -> int:
+    return sum(len(samples) for samples in dataset.splits.values())
 
 
 def refuse_one_class(train: Sequence[Sample], task: Task) -> None:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, InstanceOf, ValidationError, ValidationIn
 from tinysight.config import Config
 from tinysight.data import InputPolicy
 from tinysight.data.readers import READERS, Reader
-from tinysight.data.splits import TEST_FRACTION
+from tinysight.data.splits import TEST_FRACTION, VAL_FRACTION
 from tinysight.engines import ENGINES
 from tinysight.engines.settings import EngineSettings
 from tinysight.errors import UserError, nearest, unknown_name
@@ -34,19 +34,21 @@ __all__ = ["Recipe", "load_recipe", "parse_stages", "recipe_of_run"]
 LONGEST_NAME = 60
 MOST_VARIANTS = 1000
 """A sweep of more is a mistyped list: nobody waits for it."""
+MOST_SET_ASIDE = 0.9
 STAGE_KEYS = {"name", "variants", "shortlist"}
 
 
 class Recipe(Config):
     """A whole run.
 
-    ``test_fraction`` of the training images is set aside as test split where the data has none. ``train`` says how the
-    reference is trained; leave it out for a checkpoint that is trained already.
+    ``val_fraction`` and ``test_fraction`` of the training images are set aside where the data has no val or no test
+    split. ``train`` says how the reference is trained; leave it out for a checkpoint that is trained already.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     task: str = "segmentation"
     data: Reader
+    val_fraction: float = Field(VAL_FRACTION, gt=0, lt=0.9)
     test_fraction: float = Field(TEST_FRACTION, gt=0, lt=0.9)
     model: ModelSettings = ModelSettings()
     input: InputPolicy = InputPolicy()
@@ -56,6 +58,13 @@ class Recipe(Config):
     engine: EngineSettings = Field(default_factory=EngineSettings)
     seed: int = Field(0, ge=0, le=2**31 - 1)
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+
+    @field_validator("test_fraction")
+    @classmethod
+    def _leaves_some_to_train(cls, test_fraction: float, known: ValidationInfo) -> float:
+        if known.data.get("val_fraction", 0) + test_fraction > MOST_SET_ASIDE:
+            raise ValueError(f"with val_fraction it is more than {MOST_SET_ASIDE:g}: leave images to train on")
+        return test_fraction
 
     @field_validator("train")
     @classmethod
@@ -70,6 +79,8 @@ class Recipe(Config):
         content = self.model_dump(mode="json", exclude={"data", "stages"})
         content["data"] = self.data.model_dump(mode="json")
         content["stages"] = [stage.plan() for stage in self.stages]
+        if self.val_fraction == VAL_FRACTION:  # plans without it mean the same
+            del content["val_fraction"]
         if self.model.checkpoint:  # whose settings these are not
             content["model"] = {"checkpoint": content["model"]["checkpoint"]}
             del content["input"]

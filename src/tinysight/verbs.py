@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from tinysight.config import digest_of
+from tinysight.data.source import DATA, save_data
 from tinysight.engines.hardware import processor
 from tinysight.errors import UserError
-from tinysight.job import job_from_recipe
+from tinysight.job import Job, job_from_recipe
 from tinysight.pipeline import Result, run
 from tinysight.progress import Progress
 from tinysight.recipe import Recipe
@@ -40,9 +41,10 @@ def reduce_recipe(
         trust: let the recipe import the network it names; that code then runs.
         progress: where to show progress.
     """
-    job = job_from_recipe(recipe, trust=trust)
-    with RunFolder(out or default_folder(recipe), job.plan, update=update) as folder:
-        return run(job, folder, progress or Progress())
+    path, progress = out or default_folder(recipe), progress or Progress()
+    job = _job(recipe, path, progress, trust)
+    with RunFolder(path, job.plan, update=update) as folder:
+        return run(job, folder, progress)
 
 
 def train_recipe(
@@ -57,11 +59,21 @@ def train_recipe(
     """
     if recipe.train is None:
         raise UserError("the recipe has no train section: add one, such as train: {epochs: 30}")
-    job = job_from_recipe(recipe, trust=trust)
-    with RunFolder(out or default_folder(recipe, "-train"), job.plan) as folder:
-        network = job.make_reference(folder.scratch(job.training), progress or Progress())
+    path, progress = out or default_folder(recipe, "-train"), progress or Progress()
+    job = _job(recipe, path, progress, trust)
+    with RunFolder(path, job.plan) as folder:
+        save_data(folder.path / DATA, job.reader, job.dataset)
+        network = job.make_reference(folder.scratch(job.training), progress)
         network.save(folder.path / CHECKPOINT)
     return folder.path / CHECKPOINT, network
+
+
+def _job(recipe: Recipe, folder: Path, progress: Progress, trust: bool) -> Job:
+    """Prepare a recipe's job, with the splits ``folder`` records, and say at once what is to be known of its data."""
+    job = job_from_recipe(recipe, folder / DATA, trust=trust)
+    for caution in job.cautions:
+        progress.say(caution)
+    return job
 
 
 def export_candidate(run_folder: Path, identity: str, out: Path | None, threads: int | None) -> Path:

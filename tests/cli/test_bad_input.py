@@ -179,15 +179,20 @@ def test_an_empty_split(cli, folders: Path) -> None:
     assert str(folders / "photos" / "images" / "val") in message
 
 
-def test_no_validation_split(cli, recipe: Path) -> None:
-    message = refused(cli, recipe.parent, "data.val=0")
-    assert "the data has no 'val' split (it has train, test): decisions need labelled images of their own" in message
+def test_no_image_to_spare_for_validation(cli, recipe: Path) -> None:
+    message = refused(cli, recipe.parent, "data.val=0", "data.train=1")
+    assert "no 'val' split can be made: the 1 training images are too few" in message
 
 
-def test_no_validation_split_is_an_error_of_the_check(cli, recipe: Path, tmp_path: Path) -> None:
-    answer = cli("data", "check", recipe, "data.val=0", "--out", tmp_path)
+def test_no_image_to_spare_for_validation_is_an_error_of_the_check(cli, recipe: Path, tmp_path: Path) -> None:
+    answer = cli("data", "check", recipe, "data.val=0", "data.train=1", "--out", tmp_path)
     assert answer.code == 2
-    assert "error: missing split: the data has no 'val' split" in answer.out
+    assert "error: missing split: no 'val' split can be made" in answer.out
+
+
+def test_fractions_that_leave_nothing_to_train_on(cli, recipe: Path) -> None:
+    message = refused(cli, recipe.parent, "val_fraction=0.6", "test_fraction=0.5")
+    assert "test_fraction: with val_fraction it is more than 0.9: leave images to train on" in message
 
 
 @pytest.mark.parametrize("verb", ["reduce", "train"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tinysight.data.images import read_image, write_png
 
@@ -47,11 +48,30 @@ def test_every_error_is_listed_before_it_ends_with_2(cli, tmp_path: Path) -> Non
     assert (tmp_path / "out" / "contact_sheet.png").is_file()
 
 
-def test_a_foreign_contact_sheet_is_kept(cli, recipe: Path, tmp_path: Path) -> None:
-    (tmp_path / "contact_sheet.png").write_bytes(b"mine")
+@pytest.mark.parametrize("name", ["contact_sheet", "class_distribution", "augmentation"])
+def test_a_foreign_picture_is_kept(cli, recipe: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.png").write_bytes(b"mine")
     answer = cli("data", "check", recipe, "--out", tmp_path)
     assert answer.code == 2
-    assert (tmp_path / "contact_sheet.png").read_bytes() == b"mine"
+    assert (tmp_path / f"{name}.png").read_bytes() == b"mine"
+    assert not [path for path in tmp_path.glob("*.png") if path.stem != name]
+
+
+def test_what_is_drawn_is_drawn_anew(cli, recipe: Path, tmp_path: Path) -> None:
+    answers = [cli("data", "check", recipe, f"seed={seed}", "--out", tmp_path / "out") for seed in (0, 1)]
+    assert [answer.code for answer in answers] == [0, 0]
+    assert f"class distribution: {tmp_path / 'out' / 'class_distribution.png'}" in answers[1].out
+    assert f"augmentation: {tmp_path / 'out' / 'augmentation.png'}" in answers[1].out
+    pictures = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert pictures == ["augmentation.png", "class_distribution.png", "contact_sheet.png"]
+
+
+def test_augmentation_is_left_out_where_torch_is_missing(cli, recipe: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("tinysight.device.find_spec", lambda name: None)
+    answer = cli("data", "check", recipe, "--out", tmp_path)
+    assert answer.code == 0
+    assert "augmentation: left out, it needs torch and torchvision: run pip install 'tinysight[reduce]'" in answer.out
+    assert not (tmp_path / "augmentation.png").exists()
 
 
 def test_data_in_another_form_are_read_by_the_section_that_is_printed(cli, recipe: Path, tmp_path: Path) -> None:

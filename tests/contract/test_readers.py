@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
@@ -140,6 +141,99 @@ MAKERS = {
     "voc": make_voc,
     "yolo": make_yolo,
 }
+
+
+def undivided_image_mask(folder: Path) -> Reader:
+    for number in range(5):
+        save(folder / f"images/{number}.png", picture(number))
+        save(folder / f"masks/{number}.png", mask(2))
+    return READERS["image_mask"].model_validate({"path": folder, "classes": ["soil", "plant"]})
+
+
+def undivided_named_image_mask(folder: Path) -> Reader:
+    (undivided_image_mask(folder).path / "images").rename(folder / "photos")
+    settings = {"path": folder, "classes": ["soil", "plant"], "images": "photos", "masks": "masks"}
+    return READERS["image_mask"].model_validate(settings)
+
+
+def undivided_class_folders(folder: Path) -> Reader:
+    for number in range(5):
+        save(folder / ("apple", "pear")[number % 2] / f"{number}.png", picture(number))
+    (folder / "about.txt").write_text("fruit")
+    return READERS["class_folders"].model_validate({"path": folder})
+
+
+def undivided_archive(folder: Path, within: str = "") -> Reader:
+    undivided_class_folders(folder / "fruit")
+    with zipfile.ZipFile(folder / "fruit.zip", "w") as archive:
+        for file in sorted((folder / "fruit").rglob("*.png")):
+            archive.write(file, within + str(file.relative_to(folder / "fruit")))
+    return READERS["class_folders"].model_validate({"path": folder / "fruit.zip"})
+
+
+def undivided_arrays(folder: Path) -> Reader:
+    for number in range(5):
+        write_array_sample(folder / f"{number}.npz", picture(number), mask(2))
+    return READERS["arrays"].model_validate({"path": folder, "classes": ["background", "sign"]})
+
+
+def undivided_voc(folder: Path) -> Reader:
+    for number in range(5):
+        save(folder / f"SegmentationClass/{number}.png", mask(21))
+    for number in range(9):  # not all have masks
+        save(folder / f"JPEGImages/{number}.png", picture(number))
+    return READERS["voc"].model_validate({"path": folder})
+
+
+def undivided_coco(folder: Path) -> Reader:
+    images = [{"id": n, "file_name": f"{n}.png", "height": SIZE[0], "width": SIZE[1]} for n in range(5)]
+    for number in range(5):
+        save(folder / f"images/{number}.png", picture(number))
+    box = {"image_id": 3, "category_id": 1, "bbox": [2, 2, 9, 9]}
+    content = {"images": images, "categories": [{"id": 1, "name": "sign"}], "annotations": [box]}
+    (folder / "objects.json").write_text(json.dumps(content))
+    settings = {"path": folder, "images": "images", "annotations": "objects.json"}
+    return READERS["coco"].model_validate(settings)
+
+
+def undivided_yolo(folder: Path) -> Reader:
+    for number in range(5):
+        save(folder / f"images/{number}.png", picture(number))
+        (folder / "labels").mkdir(exist_ok=True)
+        (folder / f"labels/{number}.txt").write_text("0 0.5 0.5 0.5 0.25\n")
+    (folder / "data.yaml").write_text("train: images\nnames: [sign, door]\n")
+    return READERS["yolo"].model_validate({"path": folder, "classes": {"advertising": ["sign"]}})
+
+
+def undivided_csv(folder: Path) -> Reader:
+    lines = ["image,class"]
+    for number in range(5):
+        save(folder / f"{number}.png", picture(number))
+        lines.append(f"{number}.png,{('apple', 'pear')[number % 2]}")
+    (folder / "list.csv").write_text("\n".join(lines))
+    return READERS["csv"].model_validate({"path": folder / "list.csv"})
+
+
+UNDIVIDED = [
+    undivided_archive, undivided_arrays, undivided_class_folders, undivided_coco, undivided_csv, undivided_image_mask,
+    undivided_named_image_mask, undivided_voc, undivided_yolo,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("make", UNDIVIDED, ids=lambda make: make.__name__.removeprefix("undivided_"))
+def test_data_without_splits_are_all_training_images(make: Callable[[Path], Reader], tmp_path: Path) -> None:
+    reader = make(tmp_path)
+    samples = reader.read().splits
+    assert {split: len(members) for split, members in samples.items()} == {"train": 5}
+    for sample in samples["train"]:
+        np.testing.assert_array_equal(sample.read_target(), sample.read()[1])
+    assert type(reader).model_validate_json(reader.model_dump_json()) == reader
+
+
+def test_an_archive_may_hold_one_folder_of_everything_or_splits(tmp_path: Path) -> None:
+    assert len(undivided_archive(tmp_path / "one", "fruit/").read().split("train")) == 5
+    divided = undivided_archive(tmp_path / "two", "fruit/val/").read().splits
+    assert {split: len(members) for split, members in divided.items()} == {"val": 5}
 
 
 def test_every_reader_is_held_to_the_contract() -> None:

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from tinysight.data.sample import Array, Dataset, Sample
-from tinysight.data.splits import hold_out, missing_splits, require_splits, shared_with_train
+from tinysight.data.splits import (
+    divided,
+    hold_out,
+    missing_splits,
+    require_splits,
+    said_of_made,
+    shared_with_train,
+)
 from tinysight.errors import UserError
 
 
@@ -110,7 +117,7 @@ def test_what_cannot_be_divided_is_refused() -> None:
 @pytest.mark.parametrize(
     ("splits", "said"),
     [
-        ({"train": SINGLES}, "the data has no 'val' split (it has train)"),
+        ({"test": SINGLES, "val": SINGLES}, "the data has no 'train' split (it has test, val)"),
         ({"val": SINGLES, "train": ()}, "the data has no 'train' split (it has val)"),
         ({}, "the data has no 'train' split (it has no split at all)"),
     ],
@@ -122,8 +129,8 @@ def test_a_missing_split_is_named_with_those_there_are(splits, said) -> None:
         require_splits(data)
 
 
-def test_a_test_split_may_be_missing() -> None:
-    assert missing_splits(Dataset(("a", "b"), {"train": SINGLES, "val": SINGLES})) == ""
+def test_val_and_test_may_be_missing() -> None:
+    assert missing_splits(Dataset(("a", "b"), {"train": SINGLES})) == ""
 
 
 def test_images_that_are_also_training_images_are_counted() -> None:
@@ -137,3 +144,119 @@ def test_a_split_made_of_training_images_is_refused() -> None:
     data = Dataset(("a", "b"), {"train": SINGLES, "val": SINGLES[:4], "test": (Stub("t", "t"),)})
     with pytest.raises(UserError, match="4 of 4 val images are also training images"):
         shared_with_train(data)
+
+
+@dataclass(frozen=True)
+class Labelled(Stub):
+    """An image of one class, of which a mask of 100 pixels shows ``pixels``; the rest is class 0."""
+
+    label: int = 0
+    pixels: int = 0
+
+    def read_target(self) -> Array:
+        if not self.pixels:
+            return np.asarray(self.label)
+        return np.repeat([self.label, 0], [self.pixels, 100 - self.pixels]).astype(np.uint8).reshape(10, 10)
+
+
+def of_class(label: int, count: int, **more) -> list[Labelled]:
+    return [Labelled(f"{label}/{number}", f"{label} {number}", label=label, **more) for number in range(count)]
+
+
+def only_train(*samples: Stub) -> Dataset:
+    return Dataset(tuple("abcdefgh"), {"train": samples}, ignore_index=-1)
+
+
+def labels(samples) -> list[int]:
+    return [int(sample.read_target()) for sample in samples]
+
+
+def test_data_with_val_are_divided_as_they_always_were() -> None:
+    whole = dataset(*SINGLES)
+    assert divided(whole, 0.4, 0.3) == hold_out(whole, 0.3)
+    complete = Dataset(("a", "b"), {"train": SINGLES, "val": (Stub("v", "v"),), "test": (Stub("t", "t"),)})
+    assert divided(complete, 0.4, 0.3) is complete
+
+
+def test_classes_have_the_same_share_in_every_split() -> None:
+    result = divided(only_train(*of_class(0, 100), *of_class(1, 40), *of_class(2, 20)), 0.2, 0.1)
+    counts = {split: np.bincount(labels(samples)).tolist() for split, samples in result.splits.items()}
+    assert counts == {"train": [70, 28, 14], "val": [20, 8, 4], "test": [10, 4, 2]}
+    assert result.made == {"val": 0.2, "test": 0.1}
+    assert sum(map(len, result.splits.values())) == 160
+
+
+def test_a_given_test_split_stays_and_only_val_is_made() -> None:
+    given = Dataset(("a", "b"), {"train": of_class(0, 10), "test": (Stub("t", "t"),)}, ignore_index=-1)
+    result = divided(given, 0.2, 0.1)
+    assert result.splits["test"] is given.splits["test"]
+    assert (len(result.split("train")), len(result.split("val")), result.made) == (8, 2, {"val": 0.2})
+    assert said_of_made(given, result) == [
+        "There was no val split: 2 of 10 training images were set aside as val images."
+    ]
+
+
+def test_tiny_classes_are_learned_first_then_decided_on_then_tested() -> None:
+    samples = [sample for label, count in enumerate((60, 1, 2, 3)) for sample in of_class(label, count)]
+    splits = divided(only_train(*samples), 0.1, 0.1).splits
+    shown = {label: [split for split in splits if label in labels(splits[split])] for label in (1, 2, 3)}
+    assert {label: sorted(where) for label, where in shown.items()} == {
+        1: ["train"], 2: ["train", "val"], 3: ["test", "train", "val"]
+    }  # fmt: skip
+
+
+def test_val_grows_beyond_its_fraction_only_to_show_every_class() -> None:
+    many = [sample for label in range(8) for sample in of_class(label, 3)]
+    result = divided(only_train(*many), 0.1, 0.1)
+    assert sorted(labels(result.split("val"))) == list(range(8))
+    assert len(result.split("test")) == 2
+
+
+def test_masks_are_divided_by_what_they_show_and_by_how_much() -> None:
+    sizes = {1: (2, 40), 2: (10, 90)}  # each class is small on half of its images and large on the others
+    samples = [
+        Labelled(f"{label}/{size}/{number}", f"{label} {size} {number}", label=label, pixels=size)
+        for label, both in sizes.items()
+        for size in both
+        for number in range(20)
+    ]
+    val = divided(only_train(*samples), 0.2, 0.1).split("val")
+    assert len(val) == 16
+    assert sorted((sample.label, sample.pixels) for sample in val) == sorted(4 * [(1, 2), (1, 40), (2, 10), (2, 90)])
+
+
+def test_neither_names_nor_order_nor_class_numbers_matter_to_made_splits() -> None:
+    samples = [*of_class(0, 30), *of_class(1, 12), *of_class(2, 3)]
+    turned = [Labelled(f"x{n}", s.content, label=2 - s.label) for n, s in enumerate(samples)]
+    random.Random(1).shuffle(turned)
+    first, second = divided(only_train(*samples), 0.2, 0.2), divided(only_train(*turned), 0.2, 0.2)
+    assert [held(first, split) for split in ("val", "test")] == [held(second, split) for split in ("val", "test")]
+
+
+def test_made_splits_are_the_same_on_every_machine() -> None:
+    result = divided(only_train(*of_class(0, 10), *of_class(1, 6)), 0.2, 0.1)
+    assert (sorted(held(result, "val")), sorted(held(result))) == (["0 4", "0 6", "1 5"], ["0 9", "1 4"])
+
+
+def test_copies_and_groups_stay_together_in_made_splits() -> None:
+    frames = [
+        Labelled(f"{video}{frame}", f"{video}{frame}", video, label=frame % 2)
+        for video in "abcdefghij"
+        for frame in range(4)
+    ]
+    frames += [Labelled("copy1", "copied", "a"), Labelled("copy2", "copied", "b")]
+    result = divided(only_train(*frames), 0.2, 0.2)
+    groups = [{sample.group for sample in samples} for samples in result.splits.values()]
+    assert sum(map(len, groups)) == 10
+    assert any({"a", "b"} <= group for group in groups)
+    assert all(len(result.split(split)) == 8 for split in ("val", "test"))
+
+
+def test_too_little_to_divide_is_refused() -> None:
+    with pytest.raises(UserError, match="no 'val and test' split can be made: the 2 training images are too few"):
+        divided(only_train(*of_class(0, 1), *of_class(1, 1)), 0.2, 0.2)
+
+
+def test_single_images_of_every_class_are_divided_all_the_same() -> None:
+    result = divided(only_train(*(of_class(label, 1)[0] for label in range(8))), 0.2, 0.1)
+    assert {split: len(samples) for split, samples in result.splits.items()} == {"train": 6, "val": 1, "test": 1}

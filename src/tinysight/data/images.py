@@ -22,6 +22,8 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "asks_to_be_turned",
     "find_images",
+    "holds_images",
+    "image_size",
     "images_by_stem",
     "is_image",
     "is_own_png",
@@ -64,6 +66,11 @@ def find_images(folder: Path) -> list[Path]:
     return found
 
 
+def holds_images(folder: Path) -> bool:
+    """Tell whether image files lie directly in ``folder``."""
+    return folder.is_dir() and any(is_image(path.name) for path in folder.iterdir())
+
+
 def is_image(name: str) -> bool:
     """Tell an image file by its name."""
     # macOS leaves "._photo.jpg" beside "photo.jpg" on foreign disks: not an image, whatever its suffix says.
@@ -93,6 +100,16 @@ def read_image(path: Readable) -> NDArray[np.uint8]:
         UserError: the file is missing, truncated, not an image, or deeper than 8 bits a channel.
     """
     return np.asarray(_decode(path, _as_rgb), dtype=np.uint8)
+
+
+def image_size(path: Readable) -> tuple[int, int]:
+    """Return the height and width that ``read_image`` gives, without decoding the pixels.
+
+    Raises:
+        UserError: the file is missing or not an image.
+    """
+    width, height = _decode(path, lambda picture: picture.size)
+    return height, width
 
 
 def asks_to_be_turned(path: Readable) -> bool:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
 from tinysight.data.archive import Readable
-from tinysight.data.images import read_image
+from tinysight.data.images import image_size, read_image
 from tinysight.errors import UserError, unknown_name
 
 __all__ = ["Array", "Dataset", "FileSample", "LabelRangeError", "Sample", "SizeMismatchError", "file_digest", "spread"]
@@ -50,6 +50,10 @@ class Sample(ABC):
             UserError: the file is missing, truncated, or image and target do not fit together.
         """
 
+    def read_target(self) -> Array:
+        """Return the target alone; those kinds of samples that can, do so without decoding the image."""
+        return self.read()[1]
+
     @abstractmethod
     def image_digest(self) -> str:
         """Return a hash of the image's stored content: equal exactly when two images are byte for byte the same."""
@@ -86,6 +90,10 @@ class FileSample(Sample):
             )
         return image, target
 
+    def read_target(self) -> Array:
+        """Decode the label file; of the image only the size is read."""
+        return self.decode(self.target_path, image_size(self.image_path))
+
     def image_digest(self) -> str:
         """Hash the image file's bytes."""
         return file_digest(self.image_path)
@@ -97,11 +105,15 @@ class FileSample(Sample):
 
 @dataclass(frozen=True)
 class Dataset:
-    """Samples in named splits with their class names; targets hold class indices, or ``ignore_index``."""
+    """Samples in named splits with their class names; targets hold class indices, or ``ignore_index``.
+
+    ``made`` names the splits that were made out of train, with the share of it that each was to have.
+    """
 
     classes: tuple[str, ...]
     splits: Mapping[str, Sequence[Sample]]
     ignore_index: int = 255
+    made: Mapping[str, float] = field(default_factory=dict)
 
     def split(self, name: str) -> Sequence[Sample]:
         """Return the samples of split ``name``.

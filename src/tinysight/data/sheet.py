@@ -9,21 +9,19 @@ from itertools import pairwise
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from tinysight.data.images import visible
 from tinysight.data.palette import captioned, class_colours, overlay
+from tinysight.data.paper import EMPTY, GAP, HEADING, INK, MARGIN, QUIET, SMALL, TEXT, blank, font, shortened
 from tinysight.data.sample import Array, Dataset, Sample
 from tinysight.errors import UserError
 
 __all__ = ["contact_sheet"]
 
 # Pixels.
-MARGIN, GAP, LINE, SWATCH = 36, 12, 30, 18
+LINE, SWATCH = 30, 18
 COLUMN_WIDTH, TALLEST_ROW, CAPTION = 300, 300, 26
-HEADING, TEXT, SMALL = 22, 16, 13
-# RGB.
-PAPER, INK, QUIET, EMPTY = (250, 250, 248), (28, 32, 38), (112, 118, 126), (226, 227, 229)
 
 
 @dataclass(frozen=True)
@@ -74,8 +72,8 @@ def contact_sheet(dataset: Dataset, per_split: int = 8, columns: int = 4) -> NDA
         hatched |= any(item.target is not None and bool((item.target == look.ignore_index).any()) for item in items)
         parts.append(_heading(split, len(samples), width))
         parts += [_row(items[first : first + columns], columns, look) for first in range(0, len(items), columns)]
-    legend = _legend(look, hatched) if masks else _paper(width, MARGIN)
-    parts = [legend, *parts, _paper(width, MARGIN - GAP)]
+    legend = _legend(look, hatched) if masks else blank(width, MARGIN)
+    parts = [legend, *parts, blank(width, MARGIN - GAP)]
     return np.concatenate([np.asarray(part) for part in parts])
 
 
@@ -101,7 +99,7 @@ def _row(items: Sequence[_Item], columns: int, look: _Look) -> Image.Image:
     aspects = sum(item.aspect for item in items) * columns / len(items)
     scale = min(TALLEST_ROW, room / aspects)
     height = max(1, round(scale))
-    paper, x = _paper(look.width, height + CAPTION + GAP), float(MARGIN)
+    paper, x = blank(look.width, height + CAPTION + GAP), float(MARGIN)
     draw = ImageDraw.Draw(paper)
     for item in items:
         left, right = round(x), round(x + item.aspect * scale)
@@ -121,7 +119,7 @@ def _drawn(item: _Item, size: tuple[int, int], look: _Look) -> Image.Image:
         labels = cv2.resize(item.target, size, interpolation=cv2.INTER_NEAREST_EXACT)
         return Image.fromarray(overlay(small.astype(np.uint8), labels, look.colours, look.ignore_index))
     picture = Image.fromarray(small.astype(np.uint8))
-    ImageDraw.Draw(picture).text((size[0] / 2, size[1] / 2), "cannot be read", QUIET, _font(TEXT), anchor="mm")
+    ImageDraw.Draw(picture).text((size[0] / 2, size[1] / 2), "cannot be read", QUIET, font(TEXT), anchor="mm")
     return picture
 
 
@@ -133,29 +131,20 @@ def _class_name(label: Array, look: _Look) -> str:
 def _caption(draw: ImageDraw.ImageDraw, item: _Item, span: tuple[int, int], top: int) -> None:
     """Write the name, and the size where it has room."""
     left, right = span
-    font = _font(SMALL)
-    draw.text((left, top), _shortened(item.name, right - left), INK, font, anchor="la")
+    letters = font(SMALL)
+    draw.text((left, top), shortened(item.name, right - left), INK, letters, anchor="la")
     if item.target is not None:
         size = f"{item.picture.shape[1]} x {item.picture.shape[0]}"
-        if font.getlength(item.name) + font.getlength(size) + GAP <= right - left:
-            draw.text((right, top), size, QUIET, font, anchor="ra")
-
-
-def _shortened(name: str, width: int) -> str:
-    """Cut the middle out of a name that is wider than ``width`` pixels."""
-    short, kept = name, len(name)
-    while kept > 2 and _font(SMALL).getlength(short) > width:
-        kept -= 1
-        short = f"{name[: kept // 2]}...{name[kept // 2 - kept :]}"
-    return short
+        if letters.getlength(item.name) + letters.getlength(size) + GAP <= right - left:
+            draw.text((right, top), size, QUIET, letters, anchor="ra")
 
 
 def _heading(split: str, count: int, width: int) -> Image.Image:
-    paper = _paper(width, 62)
+    paper = blank(width, 62)
     draw = ImageDraw.Draw(paper)
     draw.line((MARGIN, 8, width - MARGIN, 8), EMPTY, 1)
-    draw.text((MARGIN, 44), split, INK, _font(HEADING), anchor="ls")
-    draw.text((width - MARGIN, 44), "1 image" if count == 1 else f"{count:,} images", QUIET, _font(TEXT), anchor="rs")
+    draw.text((MARGIN, 44), split, INK, font(HEADING), anchor="ls")
+    draw.text((width - MARGIN, 44), "1 image" if count == 1 else f"{count:,} images", QUIET, font(TEXT), anchor="rs")
     return paper
 
 
@@ -166,16 +155,16 @@ def _legend(look: _Look, hatched: bool) -> Image.Image:
         swatches.append(("does not count", look.ignore_index))
     places, x, y = [], MARGIN, MARGIN
     for name, label in swatches:
-        extent = SWATCH + 8 + round(_font(TEXT).getlength(name))
+        extent = SWATCH + 8 + round(font(TEXT).getlength(name))
         if x > MARGIN and x + extent > look.width - MARGIN:
             x, y = MARGIN, y + LINE
         places.append((x, y, name, label))
         x += extent + 24
-    paper = _paper(look.width, y + LINE)
+    paper = blank(look.width, y + LINE)
     draw = ImageDraw.Draw(paper)
     for x, y, name, label in places:
         paper.paste(_swatch(label, look), (x, y))
-        draw.text((x + SWATCH + 8, y + SWATCH // 2), name, INK, _font(TEXT), anchor="lm")
+        draw.text((x + SWATCH + 8, y + SWATCH // 2), name, INK, font(TEXT), anchor="lm")
     return paper
 
 
@@ -185,11 +174,3 @@ def _swatch(label: int, look: _Look) -> Image.Image:
         return Image.new("RGB", (SWATCH, SWATCH), (red, green, blue))
     grey = np.full((SWATCH, SWATCH, 3), 90, np.uint8)
     return Image.fromarray(overlay(grey, np.full((SWATCH, SWATCH), label), look.colours, label))
-
-
-def _paper(width: int, height: int) -> Image.Image:
-    return Image.new("RGB", (width, height), PAPER)
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)

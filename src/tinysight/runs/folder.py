@@ -187,7 +187,7 @@ def next_free(folder: Path, name: str) -> Path:
 def _recomputed(changed: Iterable[str]) -> str:
     """Say what a changed plan would compute again."""
     keys = {line.split(":")[0].split(".")[0] for line in changed}
-    if keys & {"model", "train", "data", "test_fraction", "input", "seed", "task", "device"}:
+    if keys & {"model", "train", "data", "val_fraction", "test_fraction", "input", "seed", "task", "device"}:
         return "Everything would be computed again, the reference included"
     if "engine" in keys:
         return "The reference's training would be kept, every measurement made again"

@@ -111,6 +111,11 @@ class Batches:
         self._shift = -(torch.tensor(policy.mean) / torch.tensor(policy.std)).view(-1, 1, 1)
 
     @property
+    def random(self) -> bool:
+        """Whether one sample differs from batch to batch."""
+        return self._augment is not None or self._mix is not None
+
+    @property
     def policy(self) -> InputPolicy:
         """The input policy the batches are made by."""
         return self._policy
@@ -134,7 +139,11 @@ class Batches:
     def epoch(self, batch_size: int) -> Iterator[Batch]:
         """Yield one epoch in random order; the order and every augmentation come from torch's global generator."""
         for chosen in self.order(batch_size):
-            yield self._mixed(self.stacked([self._augmented(index) for index in chosen]))
+            yield self.batch(chosen)
+
+    def batch(self, chosen: Sequence[int]) -> Batch:
+        """Make a batch to train on of samples by their numbers, augmented and mixed anew at every call."""
+        return self._mixed(self.stacked([self._augmented(index) for index in chosen]))
 
     def plain(self, batch_size: int) -> Iterator[Batch]:
         """Yield every sample once, in order, without augmentation; of a large picture, one of its windows."""

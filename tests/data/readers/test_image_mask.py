@@ -102,7 +102,7 @@ def test_a_layout_without_any_split_is_refused(tmp_path: Path) -> None:
         ({"classes": ["a", "a"]}, "named twice"),
         ({"classes": ["a"]}, "at least 2"),
         ({"classes": {"a": 0, "b": 256}}, "less than or equal to 255"),
-        ({"classes": ["a", "b"], "masks": "masks"}, "needs {split}"),
+        ({"classes": ["a", "b"], "masks": "masks"}, "either both need {split}"),
         ({"classes": {"a": "#000000", "b": 1}}, "the one or the other"),
         ({"classes": {"a": 0, "b": 1}, "ignore_index": "#ffffff"}, "the one or the other"),
         ({"classes": {"a": "#000000", "b": "#00ff0"}}, "#00ff0|pattern"),

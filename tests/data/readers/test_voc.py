@@ -40,10 +40,14 @@ def test_other_classes_can_be_named(folder: Path) -> None:
     [
         ("JPEGImages/2007_000032.jpg", r"train\.txt names '2007_000032', but .*JPEGImages/2007_000032\.jpg is missing"),
         ("SegmentationClass/2007_000033.png", r"names '2007_000033', but .*SegmentationClass/2007_000033\.png"),
-        ("ImageSets/Segmentation/train.txt", "no ImageSets/Segmentation/train.txt"),
     ],
 )
 def test_what_is_missing_is_named(folder: Path, gone: str, said: str) -> None:
     (folder / gone).unlink()
     with pytest.raises(UserError, match=said):
         VocFolders(path=folder).read()
+
+
+def test_a_folder_of_another_layout_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"neither ImageSets/Segmentation/train\.txt nor masks in SegmentationClass"):
+        VocFolders(path=tmp_path).read()

@@ -31,6 +31,8 @@ _BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.err
 class Arrays(Reader):
     """``SPLIT/*.npz`` under ``path``, each file with the arrays ``image`` and ``target``, and perhaps ``group``.
 
+    Where no split has a folder, the files in ``path`` itself are all training samples.
+
     ``image`` is uint8, height x width x 3, RGB; or float32, channels x height x width, already normalised. ``target``
     is uint8, height x width, with class indices or ``ignore_index``, or one class number. ``group`` is a string.
     """
@@ -56,18 +58,28 @@ class Arrays(Reader):
             UserError: the folder is missing, holds no split, or a file is not a sample.
         """
         require_folder(self.path)
-        splits = {split: self._samples(split) for split in SPLITS if (self.path / split).is_dir()}
-        if not splits:
-            raise UserError(f"{self.path} holds none of the folders {', '.join(SPLITS)}: check the path and its layout")
+        folders = {split: self.path / split for split in SPLITS if (self.path / split).is_dir()}
+        if not folders and _files(self.path):
+            folders = {"train": self.path}
+        if not folders:
+            raise UserError(
+                f"{self.path} holds none of the folders {', '.join(SPLITS)}, nor .npz files: check the path and its "
+                "layout"
+            )
+        splits = {split: self._samples(split, folder) for split, folder in folders.items()}
         return Dataset(self.classes, splits, self.ignore_index)
 
-    def _samples(self, split: str) -> tuple[Sample, ...]:
-        # A writer that was killed leaves a draft whose name begins with a dot.
-        files = sorted(file for file in (self.path / split).glob("*.npz") if not file.name.startswith("."))
+    def _samples(self, split: str, folder: Path) -> tuple[Sample, ...]:
+        files = _files(folder)
         if not files:
-            raise UserError(f"{self.path / split} holds no .npz file: check the path")
+            raise UserError(f"{folder} holds no .npz file: check the path")
         labels = frozenset({*range(len(self.classes)), self.ignore_index})
         return tuple(_ArraySample(f"{split}/{file.stem}", file, labels, _group(file)) for file in files)
+
+
+def _files(folder: Path) -> list[Path]:
+    # A writer that was killed leaves a draft whose name begins with a dot.
+    return sorted(file for file in folder.glob("*.npz") if not file.name.startswith("."))
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,10 @@ class ClassSample(Sample):
         """Decode the picture; the target is the class number, an array without axes."""
         return read_image(self.image_path), np.asarray(self.label)
 
+    def read_target(self) -> Array:
+        """Return the class number; the picture is not touched."""
+        return np.asarray(self.label)
+
     def image_digest(self) -> str:
         """Hash the image file's bytes."""
         return file_digest(self.image_path)
@@ -51,6 +55,8 @@ class ClassSample(Sample):
 class ClassFolders(Reader):
     """``SPLIT/CLASS/*.jpg`` under ``path``, or ``CLASS/*.jpg`` in an archive ``SPLIT.zip``, which is read in place.
 
+    Where there is neither, ``CLASS/*.jpg`` under ``path``: all of them training pictures. ``path`` may as well be an
+    archive of any of these layouts, perhaps within one folder.
     ``splits`` lists the splits looked for. The classes are the folders of the first split found, in the order of their
     names, or ``classes``, where only some of them or another order is wanted.
     """
@@ -68,24 +74,45 @@ class ClassFolders(Reader):
         Raises:
             UserError: a folder or archive is missing, damaged or empty, or a split has a class of its own.
         """
-        require_folder(self.path)
-        found = {split: pictures for split in self.splits if (pictures := self._pictures(split)) is not None}
+        found = self._found()
         if not found:
             expected = ", ".join(f"{self.path / split}/ or {split}.zip" for split in self.splits)
-            raise UserError(f"{self.path} holds none of {expected}: check the path and its layout")
+            raise UserError(
+                f"{self.path} holds none of {expected}, nor folders of pictures: check the path and its layout"
+            )
         first = next(iter(found))
         classes = self.classes or tuple(sorted(found[first]))
         if len(classes) < 2:
-            raise UserError(f"{self.path / first} holds {len(classes)} folders of classes: at least 2 are needed")
+            where = self.path / first if (self.path / first).exists() else self.path
+            raise UserError(f"{where} holds {len(classes)} folders of classes: at least 2 are needed")
         self._refuse_strangers(classes, found)
         return Dataset(classes, {split: tuple(_samples(split, classes, of)) for split, of in found.items()}, NO_CLASS)
+
+    def _found(self) -> dict[str, dict[str, list[Readable]]]:
+        """Return the pictures of each class of each split there is."""
+        if self.path.is_file():
+            return self._in_one_archive()
+        require_folder(self.path)
+        found = {split: pictures for split in self.splits if (pictures := self._pictures(split)) is not None}
+        undivided = {} if found else {name: pictures for name, pictures in _in_folder(self.path).items() if pictures}
+        return found or ({"train": undivided} if undivided else {})
 
     def _pictures(self, split: str) -> dict[str, list[Readable]] | None:
         """Return the pictures of each class of a split; None where it has neither folder nor archive."""
         folder, archive = self.path / split, self.path / f"{split}.zip"
         if folder.is_dir():
             return _in_folder(folder)
-        return _in_archive(archive) if archive.is_file() else None
+        return _in_archive(archive)[()] if archive.is_file() else None
+
+    def _in_one_archive(self) -> dict[str, dict[str, list[Readable]]]:
+        """Return what an archive holds, split by split; the folder that everything lies in, if any, is passed over."""
+        by_folder = _in_archive(self.path)
+        divided = {
+            folder[-1]: pictures for folder, pictures in by_folder.items() if folder and folder[-1] in self.splits
+        }
+        if divided:
+            return {split: divided[split] for split in self.splits if split in divided}
+        return {"train": next(iter(by_folder.values()))} if len(by_folder) == 1 else {}
 
     def _refuse_strangers(
         self, classes: tuple[str, ...], folders: Mapping[str, Mapping[str, Sequence[Readable]]]
@@ -109,14 +136,14 @@ def _in_folder(folder: Path) -> dict[str, list[Readable]]:
     return {entry.name: [*sorted(path for path in entry.iterdir() if is_image(path.name))] for entry in classes}
 
 
-def _in_archive(archive: Path) -> dict[str, list[Readable]]:
-    """Return the pictures of each class: those one folder deep."""
-    found: dict[str, list[Readable]] = defaultdict(list)
+def _in_archive(archive: Path) -> defaultdict[tuple[str, ...], dict[str, list[Readable]]]:
+    """Return the pictures of each class, a class being a picture's folder, by the folders that class lies in."""
+    found: defaultdict[tuple[str, ...], dict[str, list[Readable]]] = defaultdict(dict)
     for member in members(archive):
         folders = PurePosixPath(member.inside).parent.parts
-        if len(folders) == 1 and is_image(member.name):
-            found[folders[0]].append(member)
-    return dict(found)
+        if folders and is_image(member.name):
+            found[folders[:-1]].setdefault(folders[-1], []).append(member)
+    return found
 
 
 def _samples(split: str, classes: Sequence[str], found: Mapping[str, Sequence[Readable]]) -> Iterator[ClassSample]:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from tinysight.data.images import read_image
 from tinysight.data.readers.base import Reader
 from tinysight.data.readers.gathered import BACKGROUND, Gathered, class_numbers, unknown_sources
-from tinysight.data.readers.pairs import SplitName, SplitNames, names_the_split, require_folder
+from tinysight.data.readers.pairs import SplitName, SplitNames, refuse_one_undivided, require_folder
 from tinysight.data.sample import Array, Dataset, LabelRangeError, Sample, SizeMismatchError, file_digest
 from tinysight.data.shapes import Polygons, Runs, Shape, box, painted
 from tinysight.errors import UserError, one_line
@@ -26,7 +26,8 @@ class CocoObjects(Reader):
     """Images, and one JSON file of objects for every split.
 
     ``images`` is a folder and ``annotations`` a file under ``path``, with ``{split}`` where the split's name stands;
-    ``splits`` says how train, val and test are called there. ``classes`` names the classes to learn, each with the
+    ``splits`` says how train, val and test are called there; where neither names a split, as in ``annotations:
+    objects.json``, all images are training images. ``classes`` names the classes to learn, each with the
     categories it is made of, as in ``{vehicle: [car, bus]}``; every category of its own where it is left out. Class 0
     is always ``background``. Objects without an outline count by their box; where objects overlap, the smaller one is
     seen.
@@ -41,10 +42,10 @@ class CocoObjects(Reader):
     splits: SplitNames = {"train": "train", "val": "val", "test": "test"}
     classes: Gathered | None = None
 
-    @field_validator("images", "annotations")
-    @classmethod
-    def _names_the_split(cls, pattern: str) -> str:
-        return names_the_split(pattern)
+    @model_validator(mode="after")
+    def _patterns_agree(self) -> CocoObjects:
+        refuse_one_undivided(self.images, self.annotations, "annotations")
+        return self
 
     def read(self) -> Dataset:
         """Read the JSON files and find the images.
@@ -53,7 +54,8 @@ class CocoObjects(Reader):
             UserError: a file or folder is missing or broken, or a category is unknown.
         """
         require_folder(self.path)
-        files = {split: self.path / self.annotations.replace("{split}", name) for split, name in self.splits.items()}
+        names: Mapping[SplitName, str] = self.splits if "{split}" in self.annotations else {"train": ""}
+        files = {split: self.path / self.annotations.replace("{split}", name) for split, name in names.items()}
         present = {split: file for split, file in files.items() if file.is_file()}
         if not present:
             expected = ", ".join(str(file) for file in files.values())
@@ -69,7 +71,7 @@ class CocoObjects(Reader):
     def _samples(
         self, split: SplitName, content: _Content, gathered: Mapping[str, tuple[str, ...]], file: Path
     ) -> list[_CocoSample]:
-        folder = self.path / self.images.replace("{split}", self.splits[split])
+        folder = self.path / self.images.replace("{split}", self.splits.get(split, ""))
         if problems := unknown_sources(gathered, content.names()):
             raise UserError(f"{len(problems)} problems with {file}: {'; '.join(problems)}")
         numbers = dict(zip(content.ids(), class_numbers(gathered, content.names()), strict=True))

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tinysight.data.images import images_by_stem
+from tinysight.data.images import holds_images, images_by_stem
 from tinysight.data.readers.class_values import Decode
 from tinysight.data.sample import FileSample
 from tinysight.errors import UserError
@@ -16,10 +16,11 @@ from tinysight.errors import UserError
 __all__ = [
     "SplitName",
     "SplitNames",
-    "names_the_split",
+    "refuse_one_undivided",
     "require_folder",
     "samples_of",
     "samples_of_pairs",
+    "without_split",
 ]
 
 SplitName = Literal["train", "val", "test"]
@@ -36,16 +37,21 @@ def samples_of_pairs(
     folders: Mapping[str, tuple[Path, Path]],
     decode: Decode,
     group_of: Callable[[str], str | None] = lambda stem: None,
+    undivided: tuple[Path, Path] | None = None,
 ) -> dict[str, tuple[FileSample, ...]]:
     """Pair every split's (image folder, mask folder) by file name; ``group_of`` turns that name into its group.
 
+    Where no split has an image folder but the ``undivided`` pair of folders holds images, these are all train.
+
     Raises:
-        UserError: no split has an image folder, or an image or mask has no partner.
+        UserError: there is no image folder, or an image or mask has no partner.
     """
     require_folder(path)
     present = {split: pair for split, pair in folders.items() if pair[0].is_dir()}
+    if not present and undivided and holds_images(undivided[0]):
+        present = {"train": undivided}
     if not present:
-        expected = ", ".join(str(images) for images, _ in folders.values())
+        expected = ", ".join(str(images) for images, _ in (folders or {"train": undivided or (path, path)}).values())
         raise UserError(f"{path} holds none of the image folders {expected}: check the path and its layout")
     pairs = {split: _pairs(images, masks) for split, (images, masks) in present.items()}
     return samples_of(pairs, decode, group_of)
@@ -64,15 +70,22 @@ def samples_of(
     }
 
 
-def names_the_split(pattern: str) -> str:
-    """Check that a pattern says where the split's name stands.
+def refuse_one_undivided(images: str, labels: str, called: str) -> None:
+    """Check that either both patterns say where the split's name stands, or neither: then there is one list.
 
     Raises:
-        ValueError: it does not.
+        ValueError: one does and the other does not.
     """
-    if "{split}" not in pattern:
-        raise ValueError(f"'{pattern}' needs {{split}} where the split's name stands, as in 'images/{{split}}'")
-    return pattern
+    if ("{split}" in images) != ("{split}" in labels):
+        raise ValueError(
+            f"images is '{images}' and {called} '{labels}': either both need {{split}} where the split's name stands, "
+            "as in 'images/{split}', or neither"
+        )
+
+
+def without_split(pattern: str) -> str:
+    """Take the part of a path out that names the split: ``images/{split}`` becomes ``images``."""
+    return "/".join(part for part in pattern.split("/") if "{split}" not in part)
 
 
 def require_folder(path: Path) -> None:
