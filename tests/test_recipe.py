@@ -103,6 +103,11 @@ def test_the_plan_of_a_checkpoint_says_nothing_of_a_network_that_is_not_used(wri
     assert "input" not in plan
 
 
+def test_the_plan_of_a_checkpoint_says_how_it_looks_at_photos(write):
+    plan = load_recipe(write(FACADES + "model: {checkpoint: trained}\ninput: {flip: true}")).plan()
+    assert plan["input"] == {"flip": True}
+
+
 def test_a_checkpoints_path_is_too(write, tmp_path):
     recipe = load_recipe(write(FACADES + "model: {checkpoint: trained/network}"))
     assert recipe.model.checkpoint == tmp_path / "trained" / "network"

@@ -53,10 +53,6 @@ __all__ = [
 ]
 
 
-VIEWS = frozenset({"flip", "scales", "overlap"})
-"""What of an input policy a trained network may be given anew: how it looks at photos, not what it was trained for."""
-
-
 @dataclass(frozen=True)
 class Job:
     """Everything a run needs, whether it comes from a recipe or from live objects.
@@ -249,7 +245,7 @@ def _reference_of(
     device = choose_device(recipe.device)
     if recipe.model.checkpoint:
         network = load_network(recipe.model.checkpoint)
-        asked = {name: getattr(recipe.input, name) for name in VIEWS & recipe.input.model_fields_set}
+        asked = {name: getattr(recipe.input, name) for name in recipe.input.asked_views}
         network = replace(network, origin=network.origin.model_copy(update=asked))
         refuse_other_network(recipe, network)
     else:

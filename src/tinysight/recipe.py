@@ -84,6 +84,8 @@ class Recipe(Config):
         if self.model.checkpoint:  # whose settings these are not
             content["model"] = {"checkpoint": content["model"]["checkpoint"]}
             del content["input"]
+            if views := self.input.asked_views:
+                content["input"] = views
         return content
 
 

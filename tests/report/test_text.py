@@ -12,6 +12,7 @@ from tinysight.report.text import (
     latency_text,
     points_text,
     row,
+    shortened,
     signed,
     speedup_text,
     titles,
@@ -103,3 +104,8 @@ def test_changes(share, text):
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (89, "89 s"), (150, "2 min"), (9000, "2.5 h")])
 def test_durations(seconds, text):
     assert duration_text(seconds) == text
+
+
+def test_a_name_too_long_for_a_picture_loses_its_end():
+    assert shortened("a" * 20, 10) == "a" * 9 + "…"
+    assert shortened("a" * 10, 10) == "a" * 10

@@ -26,6 +26,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 SMALLEST_STD = 1e-6
 OVERLAP = 0.25
+VIEWS = frozenset({"flip", "scales", "overlap"})
 
 
 class InputPolicy(Config):
@@ -73,6 +74,11 @@ class InputPolicy(Config):
     def plain(self) -> bool:
         """Whether every picture is one input."""
         return not (self.windowed or self.flip or len(self.scales) > 1)
+
+    @property
+    def asked_views(self) -> dict[str, Any]:
+        """What was said of how photos are looked at, JSON-like: a trained network, too, may be given this anew."""
+        return self.model_dump(mode="json", include=VIEWS & self.model_fields_set)
 
     @property
     def described(self) -> str:

@@ -16,6 +16,7 @@ from tinysight.files import draft_of, write_atomically
 from tinysight.report.classes import Matrix
 from tinysight.report.curves import Sweep, Watched, epoch_sweeps, watched_of
 from tinysight.report.marks import Mark, lowest_shown, marks_of, pareto_front
+from tinysight.report.text import shortened
 from tinysight.report.time_axis import time_axis
 from tinysight.runs.records import CandidateRecord
 
@@ -34,7 +35,7 @@ LINES = ("#2b4fb3", "#c2410c", "#0f766e", "#9d2b7d", "#7a6200", "#57616c")
 """The page's colours of series, in its order."""
 SMALLEST_BUBBLE, LARGEST_BUBBLE = 20, 360
 """Areas in points squared."""
-FEW_CLASSES, LONGEST_NAME = 12, 24
+FEW_CLASSES, LONGEST_CLASS = 12, 24
 """Cells of more classes are too small for numbers."""
 
 
@@ -157,7 +158,7 @@ def _name_ends(axes: Any, marks: Sequence[Mark], middle: float) -> None:
             left, above = mark.ms > middle, mark.record.verdict == "best"
             away = (_area(mark, marks) / math.pi) ** 0.5 + 5
             name = axes.annotate(
-                f"{mark.record.verdict}: {mark.record.variant}",
+                f"{mark.record.verdict}: {shortened(mark.record.variant)}",
                 (mark.ms, mark.quality),
                 xytext=(6 if left else -6, away if above else -away),
                 textcoords="offset points",
@@ -224,7 +225,7 @@ def _draw_watched(axes: Any, watched: Watched) -> None:
 def _draw_confusion(axes: Any, matrix: Matrix, classes: Sequence[str]) -> None:
     axes.imshow(matrix.shares, cmap="Blues", vmin=0, vmax=1)
     places = range(len(classes))
-    names = [name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in classes]
+    names = [shortened(name, LONGEST_CLASS) for name in classes]
     axes.set_xticks(places, names, rotation=90 if len(classes) > 4 else 0)
     axes.set_yticks(places, names)
     axes.set_xlabel("predicted")

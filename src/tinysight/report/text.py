@@ -21,6 +21,7 @@ __all__ = [
     "latency_text",
     "points_text",
     "row",
+    "shortened",
     "signed",
     "speedup_text",
     "titles",
@@ -84,6 +85,11 @@ def count_text(value: float | None) -> str:
 def counted(count: object, thing: str) -> str:
     """Return ``count`` with the name of what is counted."""
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
+def shortened(name: str, longest: int = 48) -> str:
+    """Return a name that fits into a picture, its end left out where it is longer."""
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"
 
 
 def common_unit(values: Iterable[float | None]) -> Unit:
