@@ -78,7 +78,7 @@ class InputPolicy(Config):
     @property
     def asked_views(self) -> dict[str, Any]:
         """What was said of how photos are looked at, JSON-like: a trained network, too, may be given this anew."""
-        return self.model_dump(mode="json", include=VIEWS & self.model_fields_set)
+        return self.model_dump(mode="json", include=set(VIEWS & self.model_fields_set))
 
     @property
     def described(self) -> str:

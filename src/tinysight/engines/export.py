@@ -13,7 +13,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from tinysight.engines.pooling import TRANSLATIONS
+from tinysight.engines import places, pooling
 from tinysight.errors import UserError
 from tinysight.files import write_atomically
 
@@ -40,7 +40,7 @@ def export_onnx(scores: nn.Module, example: Tensor, path: Path) -> None:
                 dynamo=True,
                 input_names=[INPUT],
                 output_names=[OUTPUT],
-                custom_translation_table=TRANSLATIONS,
+                custom_translation_table=pooling.TRANSLATIONS | places.TRANSLATIONS,
                 verbose=False,
             )
     except Exception as error:  # the exporter wraps whatever the network or an operator raised
