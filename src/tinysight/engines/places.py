@@ -39,9 +39,13 @@ def _max_pool2d_with_indices(
     counts = [_windows(*each, ceil_mode) for each in zip(sides, kernel, stride, padding, dilation, strict=True)]
     reach = [(n - 1) * s + d * (k - 1) + 1 for n, s, d, k in zip(counts, stride, dilation, kernel, strict=True)]
     after = [max(0, end - side - before) for end, side, before in zip(reach, sides, padding, strict=True)]
-    if any(padding) or any(after):
+    pads = [*padding, *after]
+    values, _ = op.MaxPool(features, kernel_shape=kernel, strides=stride, pads=pads, dilations=dilation)
+    # The search has a path of its own, of operators that no quantizer looks at: what fills the padding has no place
+    # in anybody's range of values.
+    if any(pads):
         lowest = np.array(np.finfo(features.dtype.numpy()).min, features.dtype.numpy())
-        features = op.Pad(features, _constant([*padding, *after]), _constant(lowest), _constant(SPATIAL))
+        features = op.Pad(features, _constant(pads), _constant(lowest), _constant(SPATIAL))
     best = offset = None
     for place in product(*(range(side) for side in kernel)):
         first = [d * at for d, at in zip(dilation, place, strict=True)]
@@ -52,12 +56,12 @@ def _max_pool2d_with_indices(
             best, offset = seen, here
         else:
             larger = op.Greater(seen, best)
-            best, offset = op.Max(seen, best), op.Where(larger, here, offset)
+            best, offset = op.Where(larger, seen, best), op.Where(larger, here, offset)
     rows, columns = (np.arange(n) * s - p for n, s, p in zip(counts, stride, padding, strict=True))
     # One after the other: their sum would be folded into a constant as large as a map.
     found = op.Add(op.Add(offset, _constant(rows[:, None] * sides[1])), _constant(columns[None, :]))
     # Windows of a single place have the same offset everywhere, which has no shape of its own.
-    return best, op.Expand(found, op.Shape(best)) if best is seen else found
+    return values, op.Expand(found, op.Shape(values)) if best is seen else found
 
 
 def _pair(values: Sequence[int]) -> list[int]:

@@ -6,8 +6,11 @@ import json
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from tinysight.engines import ENGINES
+from tinysight.engines.export import export_onnx
 from tinysight.reduction.artifact import make_artifact
 from tinysight.reduction.network import Network
 from tinysight.reduction.precision.int8 import Int8
@@ -69,3 +72,26 @@ def test_openvino_computes_in_integers(artifact):
 def test_replaying_the_record_needs_no_calibration(quantized, artifact, tiny_task, tiny_artifact, tmp_path):
     make_artifact(quantized, tiny_task, tmp_path / "again", tiny_artifact / "model.onnx")
     assert (tmp_path / "again/model.onnx").read_bytes() == (artifact / "model.onnx").read_bytes()
+
+
+def test_no_calibration_sees_what_pools_are_filled_up_with(make_network, make_context, tmp_path, recwarn):
+    """Means over it are infinite, and what is corrected by them is lost."""
+    torch.manual_seed(0)
+    network = make_network(PooledAndUnpooled().eval())
+    export_onnx(network.scores, network.example(), tmp_path / "model.onnx")
+    Int8(images=4).reduce(network, make_context(network, float_export=lambda _network: tmp_path / "model.onnx"))
+    assert not [str(warning.message) for warning in recwarn if "overflow" in str(warning.message)]
+
+
+class PooledAndUnpooled(nn.Module):
+    """An encoder that remembers where its pool's values came from, and a decoder that puts them back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before, self.norm, self.act = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.PReLU(8)
+        self.pool, self.unpool = nn.MaxPool2d(3, stride=2, padding=1, return_indices=True), nn.MaxUnpool2d(2)
+        self.inner, self.after = nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 2, 3, padding=1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        pooled, places = self.pool(self.act(self.norm(self.before(images))))
+        return self.after(self.unpool(self.inner(pooled), places))

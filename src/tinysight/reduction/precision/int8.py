@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Int8"]
 
+COMPARISONS = ["Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"]
+"""What they compare stays exact: rounded, it costs the answer, and no engine computes them in integers."""
+
 
 class Int8(PrecisionReduction):
     """Quantize weights and activations to 8 bits, calibrated on ``images`` training images; labels are not used.
@@ -61,8 +64,9 @@ class Int8(PrecisionReduction):
         ]
         with contextlib.redirect_stdout(io.StringIO()):  # it draws progress bars of its own
             return nncf.quantize(
-                exported, calibration, subset_size=len(samples), preset=preset, advanced_parameters=_per_tensor(nncf)
-            )
+                exported, calibration, subset_size=len(samples), preset=preset, advanced_parameters=_per_tensor(nncf),
+                ignored_scope=nncf.IgnoredScope(types=COMPARISONS, validate=False),
+            )  # fmt: skip
 
 
 def _per_tensor(nncf: Any) -> Any:
