@@ -46,6 +46,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "trim": {},
     "encoder": {"to": "test_resnet", "decoder": "linknet", "args": {"encoder_depth": 2}},
     "decoder": {"width": 0.5},
+    "fresh": {"network": "linknet", "encoder": "test_resnet", "args": {"encoder_depth": 2}, "activation": "elu"},
     "narrow": {"layer": "second", "keep": 0.5},
     "stem": {"stride": 4},
     "activations": {"to": "relu"},
@@ -62,7 +63,7 @@ PAIRS = list(product(SETTINGS, repeat=2))
 LEGAL = [pair for pair in PAIRS if METHODS[pair[1]].refuse_after([METHODS[pair[0]].changes]) is None]
 ONCE = {"trim", "stem", "activations", "bins", "resize"}
 """Methods that have nothing to do a second time."""
-STUDENTS = {"encoder", "decoder"}
+STUDENTS = {"encoder", "decoder", "fresh"}
 """Methods that make another network, of whose modules the other methods' settings know nothing."""
 CHAINS = [
     (first, second)

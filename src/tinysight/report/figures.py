@@ -17,11 +17,12 @@ from tinysight.report.classes import Matrix
 from tinysight.report.curves import Sweep, epoch_sweeps
 from tinysight.report.marks import Mark, lowest_shown, marks_of, pareto_front
 from tinysight.report.time_axis import time_axis
+from tinysight.report.trainings import Trained, front_of, trained
 from tinysight.runs.records import CandidateRecord
 
-__all__ = ["png_figure", "write_confusion", "write_results", "write_sweeps"]
+__all__ = ["png_figure", "write_confusion", "write_results", "write_sweeps", "write_trainings"]
 
-RESULTS, CONFUSION, SWEEPS = "results.png", "confusion_matrix.png", "sweeps.png"
+RESULTS, CONFUSION, SWEEPS, TRAININGS = "results.png", "confusion_matrix.png", "sweeps.png", "training.png"
 COLOURS = {
     "unacceptable": "#b3261e",
     "undecided": "#b98500",
@@ -63,6 +64,14 @@ def write_sweeps(run: Path, records: Sequence[CandidateRecord], metric: str) -> 
         for axes, sweep in zip(figure.subplots(1, len(sweeps), squeeze=False)[0], sweeps, strict=True):
             _draw_reference(axes, records)
             _draw_sweep(axes, sweep, metric)
+
+
+def write_trainings(run: Path, records: Sequence[CandidateRecord], metric: str) -> None:
+    """Write ``training.png``: quality against seconds of training, area by bytes, coloured by stage."""
+    trainings = trained(records)
+    if trainings:
+        with png_figure(run / TRAININGS, 8.0, 5.0) as figure:
+            _draw_trainings(figure.add_subplot(), trainings, metric)
 
 
 @contextmanager
@@ -119,9 +128,39 @@ def _draw_results(axes: Any, marks: Sequence[Mark], metric: str, max_drop: float
     _describe_results(axes, marks, metric, max_drop)
 
 
-def _area(mark: Mark, marks: Sequence[Mark]) -> float:
+def _draw_trainings(axes: Any, trainings: Sequence[Trained], metric: str) -> None:
+    time_axis(axes, [one.time.learning for one in trainings])
+    seconds, qualities = zip(*front_of(trainings), strict=True)
+    axes.step(seconds, qualities, where="post", color="#9aa4af", lw=1.2, zorder=1)
+    stages = dict.fromkeys(one.record.stage for one in trainings)
+    for stage, colour in zip(stages, cycle(LINES), strict=False):
+        of = [one for one in trainings if one.record.stage == stage]
+        axes.scatter(
+            [one.time.learning for one in of],
+            [one.quality for one in of],
+            s=[_area(one, trainings) for one in of],
+            facecolors=f"{colour}80",
+            edgecolors=colour,
+            linewidths=0.9,
+            label=stage,
+            zorder=2,
+        )
+    for one in trainings:
+        away = (_area(one, trainings) / math.pi) ** 0.5 + 3
+        axes.annotate(
+            one.name, (one.time.learning, one.quality), xytext=(away, 0), textcoords="offset points", va="center",
+            fontsize=8,
+        ).set_in_layout(False)  # fmt: skip
+    devices = dict.fromkeys(one.time.device for one in trainings)
+    axes.set_xlabel(f"seconds of training on {' or '.join(devices)}; area: bytes of the file")
+    axes.set_ylabel(f"{metric} on val, %")
+    axes.margins(y=0.1)
+    _tidy(axes, len(stages))
+
+
+def _area(mark: Mark | Trained, marks: Sequence[Mark] | Sequence[Trained]) -> float:
     """Return a bubble's area in points squared."""
-    largest = max(mark.size for mark in marks)
+    largest = max(other.size for other in marks)
     return SMALLEST_BUBBLE + (LARGEST_BUBBLE - SMALLEST_BUBBLE) * mark.size / largest
 
 
@@ -167,10 +206,14 @@ def _describe_results(axes: Any, marks: Sequence[Mark], metric: str, max_drop: f
     note = f"; {below} further below" if below else ""
     axes.set_xlabel("ms an image: the reference's, divided by each one's paired ratio; area: bytes of the file")
     axes.set_ylabel(f"{metric} on val, %{note}")
+    _tidy(axes, len(COLOURS))
+
+
+def _tidy(axes: Any, columns: int) -> None:
     axes.grid(color="#e3e7eb", lw=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    legend = axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(COLOURS), handletextpad=0.1)
+    legend = axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, handletextpad=0.1)
     for handle in legend.legend_handles:
         handle.set_sizes([40])
 

@@ -17,12 +17,13 @@ from tinysight.report import text
 from tinysight.report.chart import pareto_chart
 from tinysight.report.classes import class_rows, confusion_of, metric_rows
 from tinysight.report.curves import sweep_panels, training_curves
-from tinysight.report.figures import write_confusion, write_results, write_sweeps
+from tinysight.report.figures import write_confusion, write_results, write_sweeps, write_trainings
 from tinysight.report.headline import NOTHING_BETTER, headline, three_axes
 from tinysight.report.html import environment
 from tinysight.report.lineage import chain_to, purchases
 from tinysight.report.pictures import choose_photos, galleries, write_samples
 from tinysight.report.stored import recipe_text, stored_plan, stored_statistics
+from tinysight.report.trainings import trained, training_chart
 from tinysight.runs.records import CandidateRecord
 from tinysight.search.goal import Goal
 from tinysight.tasks import Task
@@ -45,8 +46,8 @@ def write_report(
 ) -> Path:
     """Write ``report.html`` into the run's folder and return its path.
 
-    Beside it go ``results.png``, ``confusion_matrix.png``, ``samples/*.jpg``, and ``sweeps.png`` where there are any.
-    What the run's folder no longer holds is left out, and the page says so.
+    Beside it go ``results.png``, ``confusion_matrix.png``, ``samples/*.jpg``, and ``training.png`` and ``sweeps.png``
+    where there is something to show. What the run's folder no longer holds is left out, and the page says so.
     """
     by_id = {record.id: record for record in records}
     reference, best = by_id[summary["reference"]], by_id[summary["best"]]
@@ -57,6 +58,7 @@ def write_report(
     plan = stored_plan(run)
     write_results(run, records, task.metric, goal.max_drop)
     write_sweeps(run, records, task.metric)
+    write_trainings(run, records, task.metric)
     page = environment().get_template("page.html").render(
         run=run.name,
         task=task,
@@ -74,6 +76,8 @@ def write_report(
         units=_units(records),
         chain=chain,
         purchases=purchases(run, task, goal, chain),
+        trainings=trained(records),
+        training_chart=Markup(training_chart(records, task.metric)),
         curves=training_curves(run, records),
         sweeps=sweep_panels(records, task.metric),
         plan=plan,

@@ -39,6 +39,7 @@ COLUMNS = (
     "× eager",
     "MACs",
     "params",
+    "trained",
 )
 
 VERDICTS = {
@@ -145,6 +146,7 @@ def row(record: CandidateRecord) -> tuple[str, ...]:
         f"{record.speedup_eager.ratio:.1f}" if record.speedup_eager else "–",
         count_text(record.macs),
         count_text(record.params_used),
+        duration_text(record.training.learning) if record.training else "–",
     )
 
 

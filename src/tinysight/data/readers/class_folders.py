@@ -15,7 +15,7 @@ from pydantic import Field
 from tinysight.data.archive import Readable, members
 from tinysight.data.images import is_image, read_image
 from tinysight.data.readers.base import Reader
-from tinysight.data.readers.pairs import require_folder
+from tinysight.data.readers.pairs import SplitNames, require_folder
 from tinysight.data.sample import Array, Dataset, Sample, file_digest
 from tinysight.errors import UserError
 
@@ -51,15 +51,15 @@ class ClassSample(Sample):
 class ClassFolders(Reader):
     """``SPLIT/CLASS/*.jpg`` under ``path``, or ``CLASS/*.jpg`` in an archive ``SPLIT.zip``, which is read in place.
 
-    ``splits`` lists the splits looked for. The classes are the folders of the first split found, in the order of their
-    names, or ``classes``, where only some of them or another order is wanted.
+    ``splits`` says what train, val and test are called there. The classes are the folders of the first split found, in
+    the order of their names, or ``classes``, where only some of them or another order is wanted.
     """
 
     name: ClassVar[str] = "class_folders"
 
     reader: Literal["class_folders"] = "class_folders"
     path: Path
-    splits: Annotated[tuple[str, ...], Field(min_length=1)] = ("train", "val", "test")
+    splits: SplitNames = {"train": "train", "val": "val", "test": "test"}
     classes: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
 
     def read(self) -> Dataset:
@@ -69,20 +69,23 @@ class ClassFolders(Reader):
             UserError: a folder or archive is missing, damaged or empty, or a split has a class of its own.
         """
         require_folder(self.path)
-        found = {split: pictures for split in self.splits if (pictures := self._pictures(split)) is not None}
+        wanted: Mapping[str, str] = {str(split): name for split, name in self.splits.items()}
+        found = {split: pictures for split in wanted if (pictures := self._pictures(wanted[split])) is not None}
         if not found:
-            expected = ", ".join(f"{self.path / split}/ or {split}.zip" for split in self.splits)
+            expected = ", ".join(f"{self.path / name}/ or {name}.zip" for name in wanted.values())
             raise UserError(f"{self.path} holds none of {expected}: check the path and its layout")
         first = next(iter(found))
         classes = self.classes or tuple(sorted(found[first]))
         if len(classes) < 2:
-            raise UserError(f"{self.path / first} holds {len(classes)} folders of classes: at least 2 are needed")
+            raise UserError(
+                f"{self.path / wanted[first]} holds {len(classes)} folders of classes: at least 2 are needed"
+            )
         self._refuse_strangers(classes, found)
         return Dataset(classes, {split: tuple(_samples(split, classes, of)) for split, of in found.items()}, NO_CLASS)
 
-    def _pictures(self, split: str) -> dict[str, list[Readable]] | None:
+    def _pictures(self, name: str) -> dict[str, list[Readable]] | None:
         """Return the pictures of each class of a split; None where it has neither folder nor archive."""
-        folder, archive = self.path / split, self.path / f"{split}.zip"
+        folder, archive = self.path / name, self.path / f"{name}.zip"
         if folder.is_dir():
             return _in_folder(folder)
         return _in_archive(archive) if archive.is_file() else None
