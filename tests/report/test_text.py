@@ -67,7 +67,7 @@ def test_the_cells_of_a_row_stand_in_their_columns(make_record):
 
 def test_a_candidate_that_was_never_measured_has_a_row(make_record):
     nothing = dict.fromkeys(
-        ["quality", "drop", "bytes", "latency_ms", "e2e_ms", "speedup", "speedup_eager", "macs", "params_used"]
+        ["quality", "drop", "bytes", "latency_ms", "e2e_ms", "speedup", "speedup_eager", "macs", "params_used", "training"]
     )
     assert row(make_record("a", verdict="failed", **nothing))[3:] == ("–",) * (len(COLUMNS) - 3)
 

@@ -23,7 +23,7 @@ from tinysight.report.html import environment
 from tinysight.report.lineage import chain_to, purchases
 from tinysight.report.pictures import choose_photos, galleries, write_samples
 from tinysight.report.stored import recipe_text, stored_plan, stored_statistics
-from tinysight.report.trainings import trained, training_chart
+from tinysight.report.trainings import Trained, trained, training_chart
 from tinysight.runs.records import CandidateRecord
 from tinysight.search.goal import Goal
 from tinysight.tasks import Task
@@ -76,7 +76,7 @@ def write_report(
         units=_units(records),
         chain=chain,
         purchases=purchases(run, task, goal, chain),
-        trainings=trained(records),
+        trainings=_by_stage(trained(records)),
         training_chart=Markup(training_chart(records, task.metric)),
         curves=training_curves(run, records),
         sweeps=sweep_panels(records, task.metric),
@@ -93,6 +93,10 @@ def write_report(
 def _stages_of(records: Sequence[CandidateRecord]) -> list[list[CandidateRecord]]:
     """Group records by stage, in the order of the walk."""
     return [list(members) for _, members in groupby(records, key=lambda record: record.stage)]
+
+
+def _by_stage(trainings: Sequence[Trained]) -> list[list[Trained]]:
+    return [list(members) for _, members in groupby(trainings, key=lambda one: one.record.stage)]
 
 
 def _units(records: Sequence[CandidateRecord]) -> dict[str, text.Unit]:
