@@ -19,10 +19,10 @@ def run(make_record):
     def make(name: str, *times: TrainingTime | None, **train) -> ComparedRun:
         reference, taught = times
         records = [
-            make_record("r", verdict="reference", parent=None, variant="resnet18", training=reference),
+            make_record("r", verdict="reference", parent=None, stage="reference", variant="resnet18", training=reference),
             make_record("s", parent="r", variant="compact", training=None),
             make_record(
-                "t", parent="s", variant="finetune", training=taught, config={"epochs": 9},
+                "t", parent="s", stage="learn", variant="finetune", training=taught, config={"epochs": 9},
                 steps=[{"kind": "weights", "method": "finetune", "version": 1}],
             ),
         ]  # fmt: skip
@@ -34,9 +34,9 @@ def run(make_record):
 def test_trainings_of_all_runs_stand_beside_each_other(run):
     runs = [run("one", took(20, "a cpu"), took(8, "a cpu")), run("two", took(2, "a GPU"), took(1, "a GPU"))]
     assert [(row.number, *row.cells) for row in training_rows(runs)] == [
-        (0, "resnet18", "one", "a cpu", "10", "10", "1.00"),
+        (0, "reference: resnet18", "one", "a cpu", "10", "10", "1.00"),
         (1, "", "two", "a GPU", "1", "100", "10.00"),
-        (0, "resnet18 → compact → finetune", "one", "a cpu", "4", "25", "1.00"),
+        (0, "learn: finetune", "one", "a cpu", "4", "25", "1.00"),
         (1, "", "two", "a GPU", "0.5", "200", "8.00"),
     ]
 

@@ -67,7 +67,18 @@ def test_the_cells_of_a_row_stand_in_their_columns(make_record):
 
 def test_a_candidate_that_was_never_measured_has_a_row(make_record):
     nothing = dict.fromkeys(
-        ["quality", "drop", "bytes", "latency_ms", "e2e_ms", "speedup", "speedup_eager", "macs", "params_used", "training"]
+        [
+            "quality",
+            "drop",
+            "bytes",
+            "latency_ms",
+            "e2e_ms",
+            "speedup",
+            "speedup_eager",
+            "macs",
+            "params_used",
+            "training",
+        ]
     )
     assert row(make_record("a", verdict="failed", **nothing))[3:] == ("–",) * (len(COLUMNS) - 3)
 
@@ -100,6 +111,8 @@ def test_changes(share, text):
     assert change_text(share) == text
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (89, "89 s"), (150, "2 min"), (9000, "2.5 h")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.42, "0.4 s"), (9.96, "10 s"), (89, "89 s"), (150, "2 min"), (9000, "2.5 h")]
+)
 def test_durations(seconds, text):
     assert duration_text(seconds) == text

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from tinysight.measure.records import TrainingTime
 from tinysight.report.compared import ComparedRun
 from tinysight.report.lineage import chain_to
-from tinysight.runs.records import CandidateRecord
+from tinysight.report.text import rate_text
+from tinysight.report.trainings import Trained, trained
 
 __all__ = ["TRAINING_COLUMNS", "TrainingRow", "training_rows"]
 
@@ -26,8 +26,7 @@ class TrainingRow(NamedTuple):
 class _Found(NamedTuple):
     number: int
     run: ComparedRun
-    record: CandidateRecord
-    time: TrainingTime
+    training: Trained
 
 
 def training_rows(runs: Sequence[ComparedRun]) -> list[TrainingRow]:
@@ -38,31 +37,28 @@ def training_rows(runs: Sequence[ComparedRun]) -> list[TrainingRow]:
     """
     alike: dict[str, list[_Found]] = {}
     for number, run in enumerate(runs):
-        for record in run.records:
-            if took := record.training:
-                alike.setdefault(_key(run, record, took), []).append(_Found(number, run, record, took))
+        for training in trained(run.records):
+            alike.setdefault(_key(run, training), []).append(_Found(number, run, training))
     shared = [found for found in alike.values() if len({one.number for one in found}) > 1]
     return [row for found in shared for row in _rows(found)]
 
 
 def _rows(found: Sequence[_Found]) -> Iterator[TrainingRow]:
-    first = found[0].time
-    for place, (number, run, record, took) in enumerate(found):
-        name = "" if place else " → ".join([*_before(run, record), record.variant])
-        faster = f"{first.seconds_per_epoch / took.seconds_per_epoch:.2f}"
-        speed = f"{took.seconds_per_epoch:.3g}", f"{took.images_per_second:.3g}"
-        yield TrainingRow(number, (name, run.name, took.device, *speed, faster))
+    first = found[0].training
+    title = f"{first.record.stage}: {first.name}"
+    for place, (number, run, (_, _, took, *_)) in enumerate(found):
+        faster = f"{first.time.seconds_per_epoch / took.seconds_per_epoch:.2f}"
+        speed = rate_text(took.seconds_per_epoch), rate_text(took.images_per_second)
+        yield TrainingRow(number, ("" if place else title, run.name, took.device, *speed, faster))
 
 
-def _key(run: ComparedRun, record: CandidateRecord, took: TrainingTime) -> str:
+def _key(run: ComparedRun, training: Trained) -> str:
     """Identify what decides how long an epoch takes, wherever it runs: neither its number nor its randomness."""
+    record, took = training.record, training.time
     settings = run.plan.get("train") if record.parent is None else record.config
     rest = {key: value for key, value in (settings or {}).items() if key not in {"epochs", "cool_down", "seed"}}
-    method = record.steps[-1]["method"] if record.steps else record.variant
+    method = record.steps[-1]["method"] if record.steps else ""
+    chain = chain_to(record, {known.id: known for known in run.records})
+    network = [link.variant for link in chain if not link.steps or link.steps[-1]["kind"] != "weights"]
     images = round(took.images / (took.epochs - took.shared_epochs))
-    return json.dumps([_before(run, record), method, rest, record.params_total, record.macs, images], sort_keys=True)
-
-
-def _before(run: ComparedRun, record: CandidateRecord) -> list[str]:
-    """Return the variants that led to what was trained."""
-    return [link.variant for link in chain_to(record, {known.id: known for known in run.records})][:-1]
+    return json.dumps([network, method, rest, record.params_total, record.macs, images], sort_keys=True)

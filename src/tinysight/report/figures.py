@@ -15,6 +15,7 @@ from typing import Any
 from tinysight.files import draft_of, write_atomically
 from tinysight.report.classes import Matrix
 from tinysight.report.curves import Sweep, epoch_sweeps
+from tinysight.report.labels import Box, place, text_width
 from tinysight.report.marks import Mark, lowest_shown, marks_of, pareto_front
 from tinysight.report.time_axis import time_axis
 from tinysight.report.trainings import Trained, front_of, trained
@@ -35,6 +36,8 @@ LINES = ("#2b4fb3", "#c2410c", "#0f766e", "#9d2b7d", "#7a6200", "#57616c")
 """The page's colours of series, in its order."""
 SMALLEST_BUBBLE, LARGEST_BUBBLE = 20, 360
 """Areas in points squared."""
+NAME_SIZE = 8
+"""Of a training's name, in points."""
 FEW_CLASSES, LONGEST_NAME = 12, 24
 """Cells of more classes are too small for numbers."""
 
@@ -69,7 +72,7 @@ def write_sweeps(run: Path, records: Sequence[CandidateRecord], metric: str) -> 
 def write_trainings(run: Path, records: Sequence[CandidateRecord], metric: str) -> None:
     """Write ``training.png``: quality against seconds of training, area by bytes, coloured by stage."""
     trainings = trained(records)
-    if trainings:
+    if len(trainings) > 1:
         with png_figure(run / TRAININGS, 8.0, 5.0) as figure:
             _draw_trainings(figure.add_subplot(), trainings, metric)
 
@@ -145,17 +148,37 @@ def _draw_trainings(axes: Any, trainings: Sequence[Trained], metric: str) -> Non
             label=stage,
             zorder=2,
         )
-    for one in trainings:
-        away = (_area(one, trainings) / math.pi) ** 0.5 + 3
-        axes.annotate(
-            one.name, (one.time.learning, one.quality), xytext=(away, 0), textcoords="offset points", va="center",
-            fontsize=8,
-        ).set_in_layout(False)  # fmt: skip
     devices = dict.fromkeys(one.time.device for one in trainings)
     axes.set_xlabel(f"seconds of training on {' or '.join(devices)}; area: bytes of the file")
     axes.set_ylabel(f"{metric} on val, %")
     axes.margins(y=0.1)
     _tidy(axes, len(stages))
+    _name_trainings(axes, trainings)
+
+
+def _name_trainings(axes: Any, trainings: Sequence[Trained]) -> None:
+    """Write each name where it covers nothing; in a crowd some stay unnamed, and the page's chart has them all."""
+    axes.figure.draw_without_rendering()  # lays the plot out, so that places in it are known
+    pixels = axes.figure.dpi / 72  # a point
+    top = axes.figure.bbox.height
+    plot = Box(axes.bbox.x0, top - axes.bbox.y1, axes.bbox.x1, top - axes.bbox.y0)
+    bubbles = []
+    for one in trainings:
+        x, y = axes.transData.transform((one.time.learning, one.quality))
+        radius = (_area(one, trainings) / math.pi) ** 0.5 * pixels
+        bubbles.append(Box(x - radius, top - y - radius, x + radius, top - y + radius))
+    taken: list[Box] = []
+    for one, bubble in sorted(zip(trainings, bubbles, strict=True), key=lambda pair: -pair[0].quality):
+        size = NAME_SIZE * pixels
+        placed = place(bubble, text_width(one.name, size), 1.3 * size, plot, marks=bubbles, labels=taken, lines=[])
+        if placed.clear:
+            taken.append(placed.box)
+            before = placed.box.right <= bubble.left
+            at = (placed.box.right if before else placed.box.left, top - (placed.box.top + placed.box.bottom) / 2)
+            paper = {"boxstyle": "square,pad=0.1", "facecolor": "#ffffffc0", "edgecolor": "none"}
+            style = {"va": "center", "fontsize": NAME_SIZE, "bbox": paper}
+            name = axes.annotate(one.name, at, xycoords="figure pixels", ha="right" if before else "left", **style)
+            name.set_in_layout(False)
 
 
 def _area(mark: Mark | Trained, marks: Sequence[Mark] | Sequence[Trained]) -> float:

@@ -41,7 +41,8 @@ def print_table(records: Sequence[CandidateRecord], metric: str, stream: IO[str]
     """Print one row a candidate, then the reason of every verdict that needs one."""
     console = plain_console(stream)
     title = dict(zip(COLUMNS, titles(metric), strict=True))
-    rows = [dict(zip(COLUMNS, row(record), strict=True)) for record in records]
+    names = _names(records)
+    rows = [dict(zip(COLUMNS, row(record), strict=True)) | {"variant": names[record.id]} for record in records]
     widths = {name: max(len(cells[name]) for cells in [title, *rows]) for name in COLUMNS}
     untrained = {"trained"} if not any(record.training for record in records) else set()
     shown = _shown(widths, console.width, untrained)
@@ -53,7 +54,6 @@ def print_table(records: Sequence[CandidateRecord], metric: str, stream: IO[str]
     for record, cells in zip(records, rows, strict=True):
         table.add_row(*(cells[name] for name in shown), style=STYLES[record.verdict])
     console.print(table)
-    names = _names(records)
     for record in records:
         if record.why and record.verdict in NEED_REASONS:
             line = f"{record.stage}, {names[record.id]}: {record.verdict}: {record.why}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tinysight.measure.records import TrainingTime
@@ -32,13 +32,13 @@ class Trained(NamedTuple):
 
 
 def trained(records: Sequence[CandidateRecord]) -> list[Trained]:
-    """Return what was trained and measured, in the order of the walk; nothing where that is the reference alone."""
+    """Return what was trained and measured, in the order of the walk."""
     variants = {record.id: record.variant for record in records}
     stages: dict[str, list[CandidateRecord]] = {}
     for record in records:
         if record.training and record.quality and record.bytes:
             stages.setdefault(record.stage, []).append(record)
-    found = [
+    return [
         Trained(
             record, _name(record, family, variants), record.training, 100 * record.quality.value, record.bytes.total
         )
@@ -46,7 +46,6 @@ def trained(records: Sequence[CandidateRecord]) -> list[Trained]:
         for record in family
         if record.training and record.quality and record.bytes
     ]
-    return found if len(found) > 1 else []
 
 
 def front_of(trainings: Sequence[Trained]) -> list[tuple[float, float]]:
@@ -66,7 +65,7 @@ def training_chart(records: Sequence[CandidateRecord], metric: str) -> str:
     Points are as in ``pareto_chart``, coloured by stage.
     """
     trainings = trained(records)
-    if not trainings:
+    if len(trainings) < 2:
         return ""
     stages = list(dict.fromkeys(one.record.stage for one in trainings))
     colours = {stage: "plain" if stage == "reference" else run_class(number) for number, stage in enumerate(stages)}
@@ -107,14 +106,22 @@ def _spot(one: Trained, css: str, metric: str) -> Spot:
 
 def _name(record: CandidateRecord, family: Sequence[CandidateRecord], variants: Mapping[str, str]) -> str:
     """Name a training by the network, where its stage trained several, and by the settings that differ there."""
-    parts = list(_differing(record, family))
+    parts = _differing(record, family)
     if record.parent and len({other.parent for other in family}) > 1:
         parts.insert(0, variants.get(record.parent, record.parent))
     return ", ".join(parts) or record.variant
 
 
-def _differing(record: CandidateRecord, family: Sequence[CandidateRecord]) -> Iterator[str]:
-    """Yield the settings of a record that others of its family have otherwise; a word needs no name."""
-    for key, value in record.config.items():
-        if any(other.config.get(key, value) != value for other in family):
-            yield value if isinstance(value, str) else f"{key} {value}"
+def _differing(record: CandidateRecord, family: Sequence[CandidateRecord]) -> list[str]:
+    """Return the settings of a record that others of its family have otherwise; words alone where they tell enough."""
+    own = [key for key in record.config if _differs(key, family)]
+    words = [key for key in own if isinstance(record.config[key], str)]
+    rivals = [other for other in family if other.parent == record.parent]
+    alike = [other for other in rivals if all(other.config.get(key) == record.config[key] for key in words)]
+    shown = words if words and len(alike) == 1 else own
+    return [record.config[key] if key in words else f"{key} {record.config[key]}" for key in shown]
+
+
+def _differs(key: str, family: Sequence[CandidateRecord]) -> bool:
+    values = [other.config[key] for other in family if key in other.config]
+    return any(value != values[0] for value in values)

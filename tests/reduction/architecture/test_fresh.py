@@ -100,6 +100,8 @@ def test_an_unknown_encoder_is_a_mistake(make_context):
     [
         ({}, "random weights"),
         ({"network": "compact"}, "compact"),
+        ({"network": "classifier", "encoder": "resnet18"}, "resnet18"),
+        ({"network": "unet", "encoder": "resnet18"}, "unet resnet18"),
         ({"encoder": "resnet18", "args": {"a": 1}}, "resnet18 (a 1)"),
         ({"activation": "elu"}, "elu"),
     ],

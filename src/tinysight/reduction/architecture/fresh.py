@@ -46,7 +46,8 @@ class Fresh(ArchitectureReduction):
     def label(self) -> str:
         """What is other than before."""
         given = ", ".join(f"{key} {value}" for key, value in self.args.items())
-        parts = (self.network, self.encoder, f"({given})" if given else "", self.activation)
+        network = None if self.encoder and self.network == "classifier" else self.network
+        parts = (network, self.encoder, f"({given})" if given else "", self.activation)
         return " ".join(part for part in parts if part) or "random weights"
 
     def design(self, spec: ModelSpec, classes: int) -> ModelSpec:
