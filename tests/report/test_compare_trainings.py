@@ -19,7 +19,7 @@ def run(make_record):
     def make(name: str, *times: TrainingTime | None, **train) -> ComparedRun:
         reference, taught = times
         records = [
-            make_record("r", verdict="reference", parent=None, stage="reference", variant="resnet18", training=reference),
+            make_record("r", parent=None, stage="reference", variant="resnet18", training=reference),
             make_record("s", parent="r", variant="compact", training=None),
             make_record(
                 "t", parent="s", stage="learn", variant="finetune", training=taught, config={"epochs": 9},

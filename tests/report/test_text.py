@@ -11,6 +11,7 @@ from tinysight.report.text import (
     duration_text,
     latency_text,
     points_text,
+    rate_text,
     row,
     signed,
     speedup_text,
@@ -109,6 +110,11 @@ def test_signs(value, text):
 @pytest.mark.parametrize(("share", "text"), [(0.25, "−75.0 %"), (1.0, "0.0 %"), (1.5, "+50.0 %"), (None, "–")])
 def test_changes(share, text):
     assert change_text(share) == text
+
+
+@pytest.mark.parametrize(("rate", "text"), [(5330.4, "5330"), (27.04, "27"), (0.349, "0.349"), (0.0004, "0.00040")])
+def test_rates(rate, text):
+    assert rate_text(rate) == text
 
 
 @pytest.mark.parametrize(
