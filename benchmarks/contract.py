@@ -38,6 +38,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "recalibrate": {"images": 9, "batch_size": 4},
     "encoder": {"to": "resnet10t"},
     "decoder": {"width": 0.5},
+    "fresh": {"activation": "elu"},
     "finetune": {"epochs": 1, "batch_size": 4},
     "distil": {"epochs": 1, "batch_size": 4},
     "bf16": {},

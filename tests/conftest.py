@@ -133,7 +133,7 @@ def in_fresh_python() -> Callable[..., str]:
 @pytest.fixture
 def make_record() -> Callable[..., Any]:
     """Make a measured candidate: ``ratio`` sets its time, ``size`` its bytes, ``points`` and ``p`` its drop."""
-    from tinysight.measure.records import Bytes, Latency, PrecisionRead, Quality, Speedup
+    from tinysight.measure.records import Bytes, Latency, PrecisionRead, Quality, Speedup, TrainingTime
     from tinysight.runs.records import CandidateRecord, Drop
 
     def make(
@@ -165,6 +165,7 @@ def make_record() -> Callable[..., Any]:
             speedup_eager=Speedup(vs="eager", ratio=2 * ratio, low=ratio, high=3 * ratio),
             peak_rss_mb=100.0,
             precision=PrecisionRead(stored="float32", executed="f32", integer_share=0.0),
+            training=TrainingTime(epochs=2, shared_epochs=0, seconds=9.0, waited=1.0, images=400, device="a cpu"),
             artifact=f"candidates/{identity}",
             seconds=1.0,
         )

@@ -157,7 +157,7 @@ def test_a_methods_path_is_relative_to_the_recipe(write, tmp_path):
 @pytest.mark.parametrize(
     ("stages", "problem"),
     [
-        ("[{variants: [trim], shortlist: 0}]", "stages.0.shortlist: must be a whole number from 1 on (got 0)"),
+        ("[{variants: [trim], shortlist: 0}]", "stages.0.shortlist: must be a whole number from 1 on, or all (got 0)"),
         ("[sweep: {finetun: {epochs: [1, 2]}}]", "stages.0: unknown method 'finetun': did you mean 'finetune'"),
         ("[sweep: {finetune: {epoch: [1, 2]}}]", "stages.0.finetune.epoch: unknown key, did you mean 'epochs'"),
         ("[sweep: [1, 2]]", "stages.0: write a method's name"),

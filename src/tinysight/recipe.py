@@ -9,7 +9,7 @@ import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, Field, InstanceOf, ValidationError, ValidationInfo, field_validator
 
@@ -159,11 +159,13 @@ def _twice(variants: Sequence[Reduction], where: str) -> Iterator[str]:
             yield f"{where}: the variant '{variant.label}' stands twice: take one out"
 
 
-def _shortlist(entry: Mapping[str, Any], where: str, problems: list[str]) -> int:
+def _shortlist(entry: Mapping[str, Any], where: str, problems: list[str]) -> int | Literal["all"]:
     count = entry.get("shortlist", SHORTLIST)
+    if count == "all":
+        return "all"
     if isinstance(count, int) and not isinstance(count, bool) and count >= 1:
         return count
-    problems.append(f"{where}.shortlist: must be a whole number from 1 on (got {_shown(count)})")
+    problems.append(f"{where}.shortlist: must be a whole number from 1 on, or all (got {_shown(count)})")
     return SHORTLIST
 
 

@@ -37,7 +37,8 @@ from tinysight.runs.folder import RunFolder
 from tinysight.runs.records import CandidateRecord, Drop
 from tinysight.search.floor import compare, judge
 from tinysight.search.walk import Stage, is_untrained
-from tinysight.training.loop import HISTORY, choose_device, seconds_trained
+from tinysight.training.history import HISTORY, seconds_trained, training_time
+from tinysight.training.loop import choose_device
 from tinysight.training.teachers import EagerTeacher, EngineTeacher, Teacher
 
 __all__ = ["EAGER", "Workshop"]
@@ -99,6 +100,7 @@ class Workshop:
             verdict="reference",
             drop=NO_DROP,
             **self._fields(self.reference_id, network, measured, own),
+            training=training_time(training),
             seconds=time.monotonic() - started,
         )
         self._folder.keep(record)
@@ -191,7 +193,7 @@ class Workshop:
         measured = self._bench.measure(artifact, "val", artifact / PER_IMAGE, self.timers())
         fields = self._fields(record.id, network, measured, measured.speedups[self.reference_id])
         prospect = self._prospect(parent, variant, network, artifact, context)
-        return self._judged(record.with_(**fields, prospect=prospect))
+        return self._judged(record.with_(**fields, prospect=prospect, training=training_time(context.folder)))
 
     def _up_to_date(self, found: CandidateRecord, parent: CandidateRecord, variant: Reduction) -> CandidateRecord:
         """Bring a finished record to this plan: its goal may have changed since, and the precisions it asks for."""

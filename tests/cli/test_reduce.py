@@ -15,7 +15,7 @@ from tinysight.recipe import Recipe
 SCHEMA = (
     "schema", "id", "parent", "stage", "variant", "config", "seed", "steps", "verdict", "why", "quality", "drop",
     "bytes", "params_total", "params_used", "nonzero", "macs", "latency_ms", "e2e_ms", "speedup", "peak_rss_mb",
-    "precision", "artifact", "seconds",
+    "precision", "training", "artifact", "seconds",
 )  # fmt: skip
 PARTS = {
     "quality": {"metric", "split", "value", "low", "high"},
@@ -87,6 +87,13 @@ def test_bytes_are_those_of_the_files(run) -> None:
             size = (run.path / "candidates" / record["id"] / "model.onnx").stat().st_size
             assert record["bytes"]["files"] == {"model.onnx": size}
             assert record["bytes"]["total"] == size
+
+
+def test_what_was_trained_says_how_long_and_where(run) -> None:
+    took = run.records[0]["training"]
+    assert took["seconds"] > took["waited"] > 0
+    assert (took["shared_epochs"], took["images"] > 0) == (0, True)
+    assert "thread" in took["device"]
 
 
 def test_the_csv_says_what_the_records_say(run) -> None:

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import cv2
 import numpy as np
+import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
@@ -123,6 +124,28 @@ def make_csv(folder: Path) -> Reader:
     return READERS["csv"].model_validate({"path": folder / "list.csv"})
 
 
+def save_rows(folder: Path, split: str, pixels: list[np.ndarray]) -> None:
+    """Write a split as save_to_disk does, with a file for the first two rows and one for the rest."""
+    rows = [{"bytes": cv2.imencode(".png", one)[1].tobytes(), "path": None} for one in pixels]
+    (folder / split).mkdir(parents=True, exist_ok=True)
+    files = [f"data-0000{number}-of-00002.arrow" for number in range(2)]
+    for file, start, stop in zip(files, (0, 2), (2, len(rows)), strict=True):
+        labels = pa.array([row % 2 for row in range(start, stop)], pa.int64())
+        pictures = pa.array(rows[start:stop], pa.struct({"bytes": pa.binary(), "path": pa.string()}))
+        table = pa.table({"image": pictures, "label": labels})
+        with pa.OSFile(str(folder / split / file), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+    (folder / split / "state.json").write_text(json.dumps({"_data_files": [{"filename": file} for file in files]}))
+    features = {"image": {"_type": "Image"}, "label": {"_type": "ClassLabel", "names": ["apple", "pear"]}}
+    (folder / split / "dataset_info.json").write_text(json.dumps({"features": features}))
+
+
+def make_huggingface(folder: Path) -> Reader:
+    for split, name in {"train": "train", "val": "validation"}.items():
+        save_rows(folder, name, [picture(order) for order, (of, _) in enumerate(numbered()) if of == split])
+    return READERS["huggingface"].model_validate({"path": folder})
+
+
 def make_drawn(kind: str) -> Callable[[Path], Reader]:
     return lambda _folder: READERS[kind].model_validate({**SPLITS, "test": 0, "height": 64, "width": 64})
 
@@ -136,6 +159,7 @@ MAKERS = {
     "csv": make_csv,
     "facades": make_drawn("facades"),
     "goods": make_drawn("goods"),
+    "huggingface": make_huggingface,
     "image_mask": make_image_mask,
     "plants": make_drawn("plants"),
     "voc": make_voc,
@@ -350,6 +374,14 @@ class TestClassFolders(ReaderContract):
 
 class TestArrays(ReaderContract):
     kind = "arrays"
+
+
+class TestHuggingFace(ReaderContract):
+    kind = "huggingface"
+
+    def altered(self, reader: Reader) -> Reader:
+        save_rows(reader.path, "train", [picture(number) for number in (1, 0, 2, 3)])
+        return reader
 
 
 class Drawn:

@@ -46,6 +46,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "trim": {},
     "encoder": {"to": "test_resnet", "decoder": "linknet", "args": {"encoder_depth": 2}},
     "decoder": {"width": 0.5},
+    "fresh": {"network": "linknet", "encoder": "test_resnet", "args": {"encoder_depth": 2}},
     "narrow": {"layer": "second", "keep": 0.5},
     "stem": {"stride": 4},
     "activations": {"to": "relu"},
@@ -62,7 +63,7 @@ PAIRS = list(product(SETTINGS, repeat=2))
 LEGAL = [pair for pair in PAIRS if METHODS[pair[1]].refuse_after([METHODS[pair[0]].changes]) is None]
 ONCE = {"trim", "stem", "activations", "bins", "resize"}
 """Methods that have nothing to do a second time."""
-STUDENTS = {"encoder", "decoder"}
+STUDENTS = {"encoder", "decoder", "fresh"}
 """Methods that make another network, of whose modules the other methods' settings know nothing."""
 CHAINS = [
     (first, second)
@@ -180,7 +181,7 @@ def reloaded(made: Made, saved: Callable[..., Path]) -> dict[str, str]:
     """What one new process sees: a hash of the outputs of every checkpoint there is."""
     chains = [(name,) for name in SETTINGS] + CHAINS
     folders = [str(saved(*chain)) for chain in chains]
-    environment = os.environ | {"PYTHONPATH": str(HERE)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE), *sys.path])}
     done = subprocess.run(
         [sys.executable, "-c", RELOAD, *folders],
         capture_output=True,
@@ -314,6 +315,11 @@ class TestEncoder(Contract):
 
 class TestDecoder(Contract):
     name, unfit, reason = "decoder", "Residual", "not built by the zoo"
+
+
+class TestFresh(Contract):
+    name, unfit, reason = "fresh", "Residual", "name the network to build"
+    unfit_settings: ClassVar[dict[str, Any]] = {"network": None, "encoder": None}
 
 
 class TestStem(Contract):

@@ -14,8 +14,10 @@ from tinysight.data.splits import hold_out
 CASES = {
     "facade_ads": ({"reader": "yolo", "classes": {"advertising": ["cantilever", "signboard", "win_ad"]}}, 367, 80),
     "camvid": ({"reader": "camvid"}, 367, 101),
+    "cifar10": ({"reader": "class_folders", "splits": {"train": "train", "val": "test"}}, 50_000, 10_000),
     "peanut": ({"reader": "image_mask", "classes": {"soil": 0, "plant": [1, 2]}}, 241, 60),
 }
+HELD_OUT = {"facade_ads": 55, "camvid": 62, "cifar10": 7_500, "peanut": 36}
 
 
 @pytest.mark.realdata
@@ -32,4 +34,4 @@ def test_real_data_is_read_whole(name: str) -> None:
     for sample in dataset.split("train")[::40]:
         labels |= set(sample.read()[1].ravel().tolist())
     assert labels - {255} == set(range(len(dataset.classes)))
-    assert len(hold_out(dataset, 0.15).split("test")) == {"facade_ads": 55, "camvid": 62, "peanut": 36}[name]
+    assert len(hold_out(dataset, 0.15).split("test")) == HELD_OUT[name]

@@ -35,7 +35,7 @@ def test_the_reference_and_each_stage_have_their_losses(run_folder, run_records)
 
 
 def test_histories_are_looked_for_where_trainings_write_them():
-    from tinysight.training.loop import HISTORY
+    from tinysight.training.history import HISTORY
 
     assert curves.HISTORY == HISTORY
 

@@ -11,6 +11,7 @@ from tinysight.report.text import (
     duration_text,
     latency_text,
     points_text,
+    rate_text,
     row,
     shortened,
     signed,
@@ -68,7 +69,18 @@ def test_the_cells_of_a_row_stand_in_their_columns(make_record):
 
 def test_a_candidate_that_was_never_measured_has_a_row(make_record):
     nothing = dict.fromkeys(
-        ["quality", "drop", "bytes", "latency_ms", "e2e_ms", "speedup", "speedup_eager", "macs", "params_used"]
+        [
+            "quality",
+            "drop",
+            "bytes",
+            "latency_ms",
+            "e2e_ms",
+            "speedup",
+            "speedup_eager",
+            "macs",
+            "params_used",
+            "training",
+        ]
     )
     assert row(make_record("a", verdict="failed", **nothing))[3:] == ("–",) * (len(COLUMNS) - 3)
 
@@ -101,7 +113,14 @@ def test_changes(share, text):
     assert change_text(share) == text
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (89, "89 s"), (150, "2 min"), (9000, "2.5 h")])
+@pytest.mark.parametrize(("rate", "text"), [(5330.4, "5330"), (27.04, "27"), (0.349, "0.349"), (0.0004, "0.00040")])
+def test_rates(rate, text):
+    assert rate_text(rate) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.42, "0.4 s"), (9.96, "10 s"), (89, "89 s"), (150, "2 min"), (9000, "2.5 h")]
+)
 def test_durations(seconds, text):
     assert duration_text(seconds) == text
 

@@ -10,7 +10,7 @@ from tinysight.runs.records import SCHEMA, CandidateRecord
 FIELDS = [
     "schema", "id", "parent", "stage", "variant", "config", "seed", "steps", "verdict", "why", "quality", "drop",
     "bytes", "params_total", "params_used", "nonzero", "macs", "latency_ms", "e2e_ms", "speedup", "speedup_eager",
-    "prospect", "peak_rss_mb", "precision", "artifact", "seconds",
+    "prospect", "peak_rss_mb", "precision", "training", "artifact", "seconds",
 ]  # fmt: skip
 PARTS = {
     "quality": ["metric", "split", "value", "low", "high"],
@@ -20,6 +20,7 @@ PARTS = {
     "e2e_ms": ["p50", "p90", "engine", "engine_version", "threads", "batch", "shape", "runs", "cpu"],
     "speedup": ["vs", "ratio", "low", "high"],
     "precision": ["stored", "executed", "integer_share"],
+    "training": ["epochs", "shared_epochs", "seconds", "waited", "images", "device"],
 }
 VERDICTS = ["reference", "best", "acceptable", "undecided", "unacceptable", "failed", "skipped", "not_run"]
 

@@ -203,6 +203,19 @@ def test_the_fastest_untrained_networks_are_trained(teach):
     assert teach([2, 8, 4])[0] == ["r/swap8/teach1", "r/swap4/teach1"]
 
 
+def test_a_comparison_trains_every_one_and_none_else(teach):
+    trained, reasons, parents = teach([2, 8, 4], learn=[8, 4], shortlist="all")
+    assert trained == ["r/swap8/teach1", "r/swap4/teach1", "r/swap2/teach1"]
+    assert (reasons, parents) == ({}, {"r/swap8", "r/swap4", "r/swap2"})
+
+
+def test_a_second_comparison_trains_the_new_ones_alone(teach):
+    later = [Stage("teach", (Teach(),), "all"), Stage("swap again", (Swap(ratio=3),))]
+    trained, *_ = teach([2, 8], between=later, shortlist="all")
+    assert {"r/swap3/teach1", "r/swap8/teach1/swap3/teach1"} <= set(trained)
+    assert not any("teach1/teach1" in name for name in trained)
+
+
 def test_a_stage_that_trains_starts_from_untrained_networks_alone(teach):
     assert teach([2, 8])[2] == {"r/swap8", "r/swap2"}
 

@@ -17,8 +17,10 @@ from tinysight.errors import UserError
 from tinysight.progress import Progress
 from tinysight.tasks import Segmentation
 from tinysight.training.batches import Batch, Batches
-from tinysight.training.loop import _starved, choose_device, fit, seconds_trained
+from tinysight.training.history import device_name, seconds_trained
+from tinysight.training.loop import choose_device, fit
 from tinysight.training.losses import Loss, task_loss
+from tinysight.training.optimizers import OPTIMIZERS
 from tinysight.training.settings import Training
 
 TASK = Segmentation(("background", "sign"))
@@ -91,7 +93,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], nn.Modu
     return get
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("epochs", [0, 2])
 def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, trained, optimizer: str, epochs: int):
     settings = SETTINGS.model_copy(update={"optimizer": optimizer})
@@ -207,9 +209,9 @@ def test_a_damaged_state_is_trained_again(tmp_path, trained, damage: str):
 def test_weights_that_are_no_numbers_are_never_stored(tmp_path, monkeypatch: pytest.MonkeyPatch):
     network = _network()
 
-    def poisoning_epoch(*_: object) -> tuple[float, float]:
+    def poisoning_epoch(*_: object) -> dict[str, float]:
         network[4].bias.data.fill_(float("nan"))
-        return 0.5, 0.0
+        return {"loss": 0.5}
 
     monkeypatch.setattr("tinysight.training.loop._epoch", poisoning_epoch)
     with pytest.raises(UserError, match="diverged: a weight is infinite or not a number after epoch 1: lower the"):
@@ -269,15 +271,14 @@ def test_a_stray_file_beside_a_trunk_is_left_alone(tmp_path):
     assert (tmp_path / "trunk" / "abc.pt").read_bytes() == b"mine"
 
 
-def test_a_training_that_waits_for_images_says_so():
-    lines = [{"epoch": 1.0, "loss": 1.0, "seconds": 0.0, "waited": 0.0}, {"seconds": 10.0, "waited": 8.0}]
-    said = _starved(lines, images=80)
-    assert "80 % of the time went into preparing images (10 a second, where the network learns from 40)" in said
-    assert _starved([{"seconds": 10.0, "waited": 1.0}], images=80) == ""
-    assert _starved([{"seconds": 10.0}], images=80) == ""
-
-
 def test_how_long_the_network_waited_is_kept(tmp_path):
     _fit(tmp_path)
     lines = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
     assert all(0 < line["waited"] < line["seconds"] for line in lines)
+
+
+def test_where_it_ran_and_on_how_many_images_is_kept(tmp_path):
+    _fit(tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    assert {line["device"] for line in lines} == {device_name("cpu")}
+    assert all(line["images"] > 0 for line in lines)

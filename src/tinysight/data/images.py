@@ -118,7 +118,7 @@ def asks_to_be_turned(path: Readable) -> bool:
     return bool(_decode(path, lambda picture: Image.Image.getexif(picture).get(ExifTags.Base.Orientation, 1)) != 1)
 
 
-def read_mask(path: Path) -> NDArray[np.uint8]:
+def read_mask(path: Readable) -> NDArray[np.uint8]:
     """Decode a label image of class indices into uint8, height x width; palette images give their indices.
 
     Raises:

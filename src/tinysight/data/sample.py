@@ -6,7 +6,6 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
@@ -72,9 +71,9 @@ class FileSample(Sample):
     """
 
     name: str
-    image_path: Path
-    target_path: Path
-    decode: Callable[[Path, tuple[int, int]], Array]
+    image_path: Readable
+    target_path: Readable
+    decode: Callable[[Readable, tuple[int, int]], Array]
     group: str | None = None
     decoding: str = ""
 

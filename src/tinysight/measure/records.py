@@ -6,7 +6,7 @@ from pydantic import Field
 
 from tinysight.config import Config
 
-__all__ = ["Bytes", "Latency", "PrecisionRead", "Prospect", "Quality", "Speedup"]
+__all__ = ["Bytes", "Latency", "PrecisionRead", "Prospect", "Quality", "Speedup", "TrainingTime"]
 
 
 class Quality(Config):
@@ -49,6 +49,36 @@ class Speedup(Config):
     ratio: float = Field(gt=0)
     low: float = Field(gt=0)
     high: float = Field(gt=0)
+
+
+class TrainingTime(Config):
+    """What a training took: the ``seconds`` of its own epochs, interruptions aside, and where it ran.
+
+    Of these it ``waited`` for images, or for a teacher's answers; in these it learned from ``images``, each counted as
+    often as it was seen. ``shared_epochs`` of its ``epochs`` another training did, in a trunk the two share.
+    """
+
+    epochs: int
+    shared_epochs: int
+    seconds: float = Field(gt=0)
+    waited: float = Field(ge=0)
+    images: int = Field(gt=0)
+    device: str
+
+    @property
+    def learning(self) -> float:
+        """The seconds in which the network learned: waiting is no property of a network or an optimizer."""
+        return max(self.seconds - self.waited, 1e-9)
+
+    @property
+    def seconds_per_epoch(self) -> float:
+        """Seconds of learning an epoch."""
+        return self.learning / (self.epochs - self.shared_epochs)
+
+    @property
+    def images_per_second(self) -> float:
+        """How many images a second the network learned from."""
+        return self.images / self.learning
 
 
 class PrecisionRead(Config):

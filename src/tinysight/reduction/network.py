@@ -84,10 +84,19 @@ class Network:
         return replace(self, module=self.module if module is None else module, steps=(*self.steps, step))
 
     def rebuilt(self, spec: ModelSpec, step: Step) -> Network:
-        """Return a fresh network of another specification, with random weights; of the steps, the input's live on."""
-        kept = tuple(step for step in self.steps if step.kind == "input")
+        """Return a fresh network, with random weights; of the steps, the input's live on.
+
+        So do those of the structure where the specification is the same as before.
+        """
+        same = spec.model_copy(update={"parent": self.spec.parent}) == self.spec
+        kept = tuple(step for step in self.steps if step.kind == "input" or (same and step.kind == "structure"))
+        module = spec.build()
+        for one in kept:
+            method = METHODS[one.method]
+            if issubclass(method, StructureReduction):
+                module = method.replay(module, one.record)
         origin = digest_of(self.spec.model_dump(mode="json"))
-        return Network(spec.build().eval(), spec.model_copy(update={"parent": origin}), self.origin, (*kept, step))
+        return Network(module.eval(), spec.model_copy(update={"parent": origin}), self.origin, (*kept, step))
 
     def inheriting(self, parent: Network) -> Network:
         """Return a copy in which every tensor has the parent's values where its name and shape are the same."""

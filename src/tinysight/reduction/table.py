@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tinysight.reduction.architecture.decoder import Decoder
 from tinysight.reduction.architecture.encoder import Encoder
+from tinysight.reduction.architecture.fresh import Fresh
 from tinysight.reduction.distillation.distil import Distil
 from tinysight.reduction.input.resize import Resize
 from tinysight.reduction.precision.bf16 import Bf16
@@ -26,6 +27,7 @@ METHODS: dict[str, type[Reduction]] = {
         Trim,
         Encoder,
         Decoder,
+        Fresh,
         Narrow,
         Stem,
         Activations,

@@ -16,6 +16,7 @@ from tinysight.files import write_text
 from tinysight.report.cautions import PAIRED_WITHIN, cautions
 from tinysight.report.chart import run_class, runs_chart
 from tinysight.report.compare_rows import FLAT_COLUMNS, RESULT_COLUMNS, flat_rows, result_rows, settings
+from tinysight.report.compare_trainings import TRAINING_COLUMNS, TrainingRow, training_rows
 from tinysight.report.compared import ComparedRun, open_runs
 from tinysight.report.html import environment
 from tinysight.report.runs_figure import write_runs_figure
@@ -86,6 +87,8 @@ def _page(runs: Sequence[ComparedRun]) -> str:
         columns=_titles(runs),
         rows=result_rows(runs),
         settings=settings(runs),
+        training_columns=TRAINING_COLUMNS,
+        training_rows=training_rows(runs),
     )
 
 
@@ -109,6 +112,9 @@ def _print(runs: Sequence[ComparedRun], stream: IO[str] | None) -> None:
         console.print()
         console.print(_setting_table(runs))
         console.print(f"\n{PAIRED_WITHIN}", highlight=False)
+    if rows := training_rows(runs):
+        console.print()
+        console.print(_training_table(rows))
     for caution in cautions(runs):
         console.print(f"Careful: {caution}", style="yellow", highlight=False)
 
@@ -120,6 +126,15 @@ def _result_table(runs: Sequence[ComparedRun], width: int) -> Table:
         table.add_column(titles[index], justify="left" if index < 3 else "right", no_wrap=titles[index] not in WRAPPED)
     for row in result_rows(runs, spreads=False):
         table.add_row(*(row.cells[index] for index in shown), style="green" if row.role == "best" else "")
+    return table
+
+
+def _training_table(rows: Sequence[TrainingRow]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in TRAINING_COLUMNS:
+        table.add_column(name, justify="left" if name in {"training", "run", "device"} else "right")
+    for row in rows:
+        table.add_row(*row.cells)
     return table
 
 

@@ -22,7 +22,7 @@ SMALLEST = 2.5
 
 @dataclass(frozen=True)
 class Spot:
-    """A point: at ``ms`` and ``quality`` (%), its area by ``size`` (bytes); the spreads are shown on demand.
+    """A point: at ``x`` (a time) and ``quality`` (%), its area by ``size`` (bytes); the spreads are shown on demand.
 
     ``label`` stands beside it; ``must`` says that it has to, even where it covers something. ``chosen`` rings it.
     """
@@ -30,10 +30,10 @@ class Spot:
     identity: str
     css: str
     title: str
-    ms: float
+    x: float
     quality: float
     size: int
-    ms_spread: tuple[float, float]
+    x_spread: tuple[float, float]
     quality_spread: tuple[float, float]
     label: str = ""
     must: bool = False
@@ -42,7 +42,7 @@ class Spot:
 
 @dataclass(frozen=True)
 class Front:
-    """A Pareto front: its corners (ms, %), from the fastest to the best."""
+    """A Pareto front: its corners (time, %), from the fastest to the best."""
 
     css: str
     corners: Sequence[tuple[float, float]]
@@ -118,12 +118,12 @@ class _Drawing:
         top = self._legend() + 1.9 * layout.font
         self._plot = Box(layout.left, top, layout.width - layout.right, top + layout.plot)
         margin = layout.largest + 6
-        ms = [spot.ms for spot in picture.spots]
+        times = [spot.x for spot in picture.spots]
         seen = [spot.quality for spot in picture.spots if spot.quality >= picture.lowest]
         held = [picture.floor] if picture.floor is not None else []
-        log = max(ms) > MANY_TIMES * min(ms)
-        span = LEAST_SPREAD * (1 if log else max(ms))
-        self._x = Scale.covering(ms, self._plot.left, self._plot.right, margin=margin, span=span, log=log)
+        log = max(times) > MANY_TIMES * min(times)
+        span = LEAST_SPREAD * (1 if log else max(times))
+        self._x = Scale.covering(times, self._plot.left, self._plot.right, margin=margin, span=span, log=log)
         self._y = Scale.covering([*seen, *held], self._plot.bottom, self._plot.top, margin=margin, span=1.0)
         self._axes()
         self._floor()
@@ -209,8 +209,8 @@ class _Drawing:
     def _steps(self, front: Front) -> list[tuple[float, float]]:
         """Return the front as a staircase: the best quality to be had in a time, up to the longest."""
         steps: list[tuple[float, float]] = []
-        for ms, quality in front.corners:
-            x, y = self._x(ms), self._y(quality)
+        for time, quality in front.corners:
+            x, y = self._x(time), self._y(quality)
             steps += [(x, steps[-1][1]), (x, y)] if steps else [(x, y)]
         return [*steps, (self._plot.right, steps[-1][1])]
 
@@ -220,7 +220,7 @@ class _Drawing:
         settings = {"class": f"point {spot.css}", "data-id": spot.identity, "tabindex": "0", "role": "img"}
         group = SubElement(self._root, "g", settings | {"aria-label": spot.title})
         SubElement(group, "title").text = spot.title
-        x, y, radius = self._x(spot.ms), self._y(spot.quality), self._radius(spot.size)
+        x, y, radius = self._x(spot.x), self._y(spot.quality), self._radius(spot.size)
         self._circle(x, y, max(radius + 2, 9), "reach", group)
         if spot.quality < self._picture.lowest:
             SubElement(group, "path", {"class": "mark", "d": f"M{x - 5:.1f} {y - 8:.1f}h10l-5 8z"})
@@ -228,11 +228,11 @@ class _Drawing:
         self._circle(x, y, radius, "mark", group)
         if spot.chosen:
             self._circle(x, y, radius + 3.5, "halo", group)
-        self._rule(self._x(spot.ms_spread[0]), y, self._x(spot.ms_spread[1]), y, "spread", group)
+        self._rule(self._x(spot.x_spread[0]), y, self._x(spot.x_spread[1]), y, "spread", group)
         self._rule(x, self._y(spot.quality_spread[0]), x, self._y(spot.quality_spread[1]), "spread", group)
 
     def _around(self, spot: Spot) -> Box:
-        x, y, radius = self._x(spot.ms), self._y(spot.quality), self._radius(spot.size) + 4 * spot.chosen
+        x, y, radius = self._x(spot.x), self._y(spot.quality), self._radius(spot.size) + 4 * spot.chosen
         return Box(x - radius, y - radius, x + radius, y + radius)
 
     def _labels(self) -> None:
@@ -254,7 +254,7 @@ class _Drawing:
         x, y = (box.left + box.right) / 2, (box.top + box.bottom) / 2
         around = self._around(spot)
         if leader:
-            at_x, at_y = self._x(spot.ms), self._y(spot.quality)
+            at_x, at_y = self._x(spot.x), self._y(spot.quality)
             end = (min(max(at_x, box.left), box.right), min(max(at_y, box.top), box.bottom))
             self._rule(at_x, at_y, *end, "leader")
         side = "start" if box.left >= around.right else "end" if box.right <= around.left else "middle"

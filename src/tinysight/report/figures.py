@@ -15,14 +15,17 @@ from typing import Any
 from tinysight.files import draft_of, write_atomically
 from tinysight.report.classes import Matrix
 from tinysight.report.curves import Sweep, Watched, epoch_sweeps, watched_of
+from tinysight.report.labels import Box, place, text_width
 from tinysight.report.marks import Mark, lowest_shown, marks_of, pareto_front
 from tinysight.report.text import shortened
 from tinysight.report.time_axis import time_axis
+from tinysight.report.trainings import Trained, front_of, trained
 from tinysight.runs.records import CandidateRecord
 
-__all__ = ["png_figure", "write_confusion", "write_results", "write_sweeps", "write_watched"]
+__all__ = ["png_figure", "write_confusion", "write_results", "write_sweeps", "write_trainings", "write_watched"]
 
-RESULTS, CONFUSION, SWEEPS, LEARNING = "results.png", "confusion_matrix.png", "sweeps.png", "learning.png"
+RESULTS, CONFUSION, SWEEPS = "results.png", "confusion_matrix.png", "sweeps.png"
+TRAININGS, LEARNING = "training.png", "learning.png"
 COLOURS = {
     "unacceptable": "#b3261e",
     "undecided": "#b98500",
@@ -35,6 +38,8 @@ LINES = ("#2b4fb3", "#c2410c", "#0f766e", "#9d2b7d", "#7a6200", "#57616c")
 """The page's colours of series, in its order."""
 SMALLEST_BUBBLE, LARGEST_BUBBLE = 20, 360
 """Areas in points squared."""
+NAME_SIZE = 8
+"""Of a training's name, in points."""
 FEW_CLASSES, LONGEST_CLASS = 12, 24
 """Cells of more classes are too small for numbers."""
 
@@ -74,6 +79,14 @@ def write_watched(run: Path, records: Sequence[CandidateRecord]) -> None:
     with png_figure(run / LEARNING, 4.6 * len(panels), 3.6) as figure:
         for axes, watched in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             _draw_watched(axes, watched)
+
+
+def write_trainings(run: Path, records: Sequence[CandidateRecord], metric: str) -> None:
+    """Write ``training.png``: quality against seconds of training, area by bytes, coloured by stage."""
+    trainings = trained(records)
+    if len(trainings) > 1:
+        with png_figure(run / TRAININGS, 8.0, 5.0) as figure:
+            _draw_trainings(figure.add_subplot(), trainings, metric)
 
 
 @contextmanager
@@ -130,9 +143,59 @@ def _draw_results(axes: Any, marks: Sequence[Mark], metric: str, max_drop: float
     _describe_results(axes, marks, metric, max_drop)
 
 
-def _area(mark: Mark, marks: Sequence[Mark]) -> float:
+def _draw_trainings(axes: Any, trainings: Sequence[Trained], metric: str) -> None:
+    time_axis(axes, [one.time.learning for one in trainings])
+    seconds, qualities = zip(*front_of(trainings), strict=True)
+    axes.step(seconds, qualities, where="post", color="#9aa4af", lw=1.2, zorder=1)
+    stages = dict.fromkeys(one.record.stage for one in trainings)
+    for stage, colour in zip(stages, cycle(LINES), strict=False):
+        of = [one for one in trainings if one.record.stage == stage]
+        axes.scatter(
+            [one.time.learning for one in of],
+            [one.quality for one in of],
+            s=[_area(one, trainings) for one in of],
+            facecolors=f"{colour}80",
+            edgecolors=colour,
+            linewidths=0.9,
+            label=stage,
+            zorder=2,
+        )
+    devices = dict.fromkeys(one.time.device for one in trainings)
+    axes.set_xlabel(f"seconds of training on {' or '.join(devices)}; area: bytes of the file")
+    axes.set_ylabel(f"{metric} on val, %")
+    axes.margins(y=0.1)
+    _tidy(axes, len(stages))
+    _name_trainings(axes, trainings)
+
+
+def _name_trainings(axes: Any, trainings: Sequence[Trained]) -> None:
+    """Write each name where it covers nothing; in a crowd some stay unnamed, and the page's chart has them all."""
+    axes.figure.draw_without_rendering()  # lays the plot out, so that places in it are known
+    pixels = axes.figure.dpi / 72  # a point
+    top = axes.figure.bbox.height
+    plot = Box(axes.bbox.x0, top - axes.bbox.y1, axes.bbox.x1, top - axes.bbox.y0)
+    bubbles = []
+    for one in trainings:
+        x, y = axes.transData.transform((one.time.learning, one.quality))
+        radius = (_area(one, trainings) / math.pi) ** 0.5 * pixels
+        bubbles.append(Box(x - radius, top - y - radius, x + radius, top - y + radius))
+    taken: list[Box] = []
+    for one, bubble in sorted(zip(trainings, bubbles, strict=True), key=lambda pair: -pair[0].quality):
+        size = NAME_SIZE * pixels
+        placed = place(bubble, text_width(one.name, size), 1.3 * size, plot, marks=bubbles, labels=taken, lines=[])
+        if placed.clear:
+            taken.append(placed.box)
+            before = placed.box.right <= bubble.left
+            at = (placed.box.right if before else placed.box.left, top - (placed.box.top + placed.box.bottom) / 2)
+            paper = {"boxstyle": "square,pad=0.1", "facecolor": "#ffffffc0", "edgecolor": "none"}
+            style = {"va": "center", "fontsize": NAME_SIZE, "bbox": paper}
+            name = axes.annotate(one.name, at, xycoords="figure pixels", ha="right" if before else "left", **style)
+            name.set_in_layout(False)
+
+
+def _area(mark: Mark | Trained, marks: Sequence[Mark] | Sequence[Trained]) -> float:
     """Return a bubble's area in points squared."""
-    largest = max(mark.size for mark in marks)
+    largest = max(other.size for other in marks)
     return SMALLEST_BUBBLE + (LARGEST_BUBBLE - SMALLEST_BUBBLE) * mark.size / largest
 
 
@@ -178,10 +241,14 @@ def _describe_results(axes: Any, marks: Sequence[Mark], metric: str, max_drop: f
     note = f"; {below} further below" if below else ""
     axes.set_xlabel("ms an image: the reference's, divided by each one's paired ratio; area: bytes of the file")
     axes.set_ylabel(f"{metric} on val, %{note}")
+    _tidy(axes, len(COLOURS))
+
+
+def _tidy(axes: Any, columns: int) -> None:
     axes.grid(color="#e3e7eb", lw=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    legend = axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(COLOURS), handletextpad=0.1)
+    legend = axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, handletextpad=0.1)
     for handle in legend.legend_handles:
         handle.set_sizes([40])
 

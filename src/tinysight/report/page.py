@@ -17,12 +17,13 @@ from tinysight.report import text
 from tinysight.report.chart import pareto_chart
 from tinysight.report.classes import class_rows, confusion_of, metric_rows, task_plots
 from tinysight.report.curves import sweep_panels, training_curves, watched_panels
-from tinysight.report.figures import write_confusion, write_results, write_sweeps, write_watched
+from tinysight.report.figures import write_confusion, write_results, write_sweeps, write_trainings, write_watched
 from tinysight.report.headline import NOTHING_BETTER, headline, three_axes
 from tinysight.report.html import environment
 from tinysight.report.lineage import chain_to, purchases
 from tinysight.report.pictures import choose_photos, galleries, write_samples
 from tinysight.report.stored import recipe_text, stored_plan, stored_statistics
+from tinysight.report.trainings import Trained, trained, training_chart
 from tinysight.runs.records import CandidateRecord
 from tinysight.search.goal import Goal
 from tinysight.tasks import Task
@@ -46,8 +47,8 @@ def write_report(
     """Write ``report.html`` into the run's folder and return its path.
 
     Beside it go ``results.png``, ``confusion_matrix.png``, ``samples/*.jpg``, and where there is something to show
-    ``sweeps.png`` and ``learning.png``.
-    What the run's folder no longer holds is left out, and the page says so.
+    ``sweeps.png``, ``training.png`` and ``learning.png``. What the run's folder no longer holds is left out, and the
+    page says so.
     """
     by_id = {record.id: record for record in records}
     reference, best = by_id[summary["reference"]], by_id[summary["best"]]
@@ -59,6 +60,7 @@ def write_report(
     write_results(run, records, task.metric, goal.max_drop)
     write_sweeps(run, records, task.metric)
     write_watched(run, records)
+    write_trainings(run, records, task.metric)
     page = environment().get_template("page.html").render(
         run=run.name,
         task=task,
@@ -76,6 +78,8 @@ def write_report(
         units=_units(records),
         chain=chain,
         purchases=purchases(run, task, goal, chain),
+        trainings=_by_stage(trained(records)),
+        training_chart=Markup(training_chart(records, task.metric)),
         curves=training_curves(run, records),
         watched=watched_panels(run, records),
         sweeps=sweep_panels(records, task.metric),
@@ -92,6 +96,10 @@ def write_report(
 def _stages_of(records: Sequence[CandidateRecord]) -> list[list[CandidateRecord]]:
     """Group records by stage, in the order of the walk."""
     return [list(members) for _, members in groupby(records, key=lambda record: record.stage)]
+
+
+def _by_stage(trainings: Sequence[Trained]) -> list[list[Trained]]:
+    return [list(members) for _, members in groupby(trainings, key=lambda one: one.record.stage)]
 
 
 def _units(records: Sequence[CandidateRecord]) -> dict[str, text.Unit]:

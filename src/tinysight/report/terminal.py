@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import IO, Any
 
 from rich.console import Console
@@ -28,7 +28,7 @@ STYLES = {
 
 
 NEED_REASONS = {"undecided", "unacceptable", "failed", "skipped", "not_run"}
-GIVE_WAY = ("end to end", "params", "MACs", "× eager", "stage")
+GIVE_WAY = ("trained", "end to end", "params", "MACs", "× eager", "stage")
 """Columns that make room in a narrow terminal, the first one first; the page and the CSV have them all."""
 
 SEPARATION = 2
@@ -41,9 +41,11 @@ def print_table(records: Sequence[CandidateRecord], metric: str, stream: IO[str]
     """Print one row a candidate, then the reason of every verdict that needs one."""
     console = plain_console(stream)
     title = dict(zip(COLUMNS, titles(metric), strict=True))
-    rows = [dict(zip(COLUMNS, row(record), strict=True)) for record in records]
+    names = _names(records)
+    rows = [dict(zip(COLUMNS, row(record), strict=True)) | {"variant": names[record.id]} for record in records]
     widths = {name: max(len(cells[name]) for cells in [title, *rows]) for name in COLUMNS}
-    shown = _shown(widths, console.width)
+    untrained = {"trained"} if not any(record.training for record in records) else set()
+    shown = _shown(widths, console.width, untrained)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in shown:
         left = name in {"stage", "variant", "verdict"}
@@ -52,17 +54,16 @@ def print_table(records: Sequence[CandidateRecord], metric: str, stream: IO[str]
     for record, cells in zip(records, rows, strict=True):
         table.add_row(*(cells[name] for name in shown), style=STYLES[record.verdict])
     console.print(table)
-    names = _names(records)
     for record in records:
         if record.why and record.verdict in NEED_REASONS:
             line = f"{record.stage}, {names[record.id]}: {record.verdict}: {record.why}"
             console.print(line, style="dim", highlight=False, markup=False, soft_wrap=True)
 
 
-def _shown(widths: Mapping[str, int], room: int) -> list[str]:
+def _shown(widths: Mapping[str, int], room: int, without: Collection[str]) -> list[str]:
     """Return the columns that fit beside the variants' names."""
-    shown = list(COLUMNS)
-    for name in GIVE_WAY:
+    shown = [name for name in COLUMNS if name not in without]
+    for name in [name for name in GIVE_WAY if name in shown]:
         others = sum(widths[column] + SEPARATION for column in shown if column != "variant")
         if room - others >= min(widths["variant"], VARIANT_WIDTH):
             break

@@ -20,6 +20,7 @@ __all__ = [
     "duration_text",
     "latency_text",
     "points_text",
+    "rate_text",
     "row",
     "shortened",
     "signed",
@@ -40,6 +41,7 @@ COLUMNS = (
     "× eager",
     "MACs",
     "params",
+    "trained",
 )
 
 VERDICTS = {
@@ -131,9 +133,16 @@ def change_text(share: float | None) -> str:
 
 def duration_text(seconds: float) -> str:
     """Seconds, minutes or hours, as fits."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def rate_text(value: float) -> str:
+    """Seconds an epoch, images a second: three digits, never as a power of ten."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}" if value >= 1e-3 else f"{value:.5f}"
 
 
 def row(record: CandidateRecord) -> tuple[str, ...]:
@@ -151,6 +160,7 @@ def row(record: CandidateRecord) -> tuple[str, ...]:
         f"{record.speedup_eager.ratio:.1f}" if record.speedup_eager else "–",
         count_text(record.macs),
         count_text(record.params_used),
+        duration_text(record.training.learning) if record.training else "–",
     )
 
 

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
 from tinysight.config import Config
-from tinysight.measure.records import Bytes, Latency, PrecisionRead, Prospect, Quality, Speedup
+from tinysight.measure.records import Bytes, Latency, PrecisionRead, Prospect, Quality, Speedup, TrainingTime
 
 __all__ = ["SCHEMA", "CandidateRecord", "Drop", "Verdict"]
 
@@ -46,8 +46,8 @@ class CandidateRecord(Config):
     ``steps`` names every recorded change from the reference on; ``speedup`` compares with the reference on the same
     engine, ``speedup_eager`` with the reference in eager PyTorch, both interleaved. ``prospect`` says how fast and
     small it would be in the precision it may ship in, where networks are chosen before they are trained. ``artifact``
-    is relative to the run's folder. ``seconds`` is what making and measuring it took. Times are milliseconds, memory is
-    MiB, sizes are bytes.
+    is relative to the run's folder. ``training`` is what its own training took, where it had one; ``seconds`` is what
+    making and measuring it took. Times are milliseconds, memory is MiB, sizes are bytes.
     """
 
     schema_: int = SCHEMA
@@ -74,6 +74,7 @@ class CandidateRecord(Config):
     prospect: Prospect | None = None
     peak_rss_mb: float | None = None
     precision: PrecisionRead | None = None
+    training: TrainingTime | None = None
     artifact: str | None = None
     seconds: float = 0.0
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from tinysight.reduction.step import Reduction
 from tinysight.reduction.table import METHODS
@@ -22,17 +22,31 @@ SHORTLIST = 2
 
 @dataclass(frozen=True)
 class Stage:
-    """A named step of a recipe with the variants it tries, and how many untrained networks it starts from at most."""
+    """A named step of a recipe with the variants it tries, and how many untrained networks it starts from at most.
+
+    A ``shortlist`` of ``all`` is for comparisons: it starts from every untrained network, even one that cannot win, and
+    from these alone.
+    """
 
     name: str
     variants: tuple[Reduction, ...]
-    shortlist: int = SHORTLIST
+    shortlist: int | Literal["all"] = SHORTLIST
 
     def plan(self) -> dict[str, Any]:
         """Return the stage as it stands in a plan, and could stand in a recipe."""
         variants = [{variant.name: variant.model_dump(mode="json")} for variant in self.variants]
         shortlist = {} if self.shortlist == SHORTLIST else {"shortlist": self.shortlist}
         return {"name": self.name, "variants": variants} | shortlist
+
+    @property
+    def compares(self) -> bool:
+        """Whether every untrained network is trained here, whatever becomes of it."""
+        return self.trains and self.shortlist == "all"
+
+    @property
+    def most(self) -> int | None:
+        """How many untrained networks it starts from at most; None for all."""
+        return None if self.shortlist == "all" else self.shortlist
 
     @property
     def trains(self) -> bool:
@@ -59,16 +73,16 @@ def walk(
     for number, stage in enumerate(stages):
         ahead = stages[number:]
         known = settled(records)
-        students = [record for record in _shortlist(known, goal, ahead) if record.id not in tried][: stage.shortlist]
-        promising = [student for student in students if not _hopeless(student, known, goal)]
+        students = [record for record in _shortlist(known, goal, ahead) if record.id not in tried][: stage.most]
+        promising = [student for student in students if stage.compares or not _hopeless(student, known, goal)]
         # What is trained already wins nothing by the first training that is long enough for random weights.
-        alone = stage.trains and promising and not taught
+        alone = promising and (stage.compares or (stage.trains and not taught))
         parents = students if alone else [*starts(known, goal, ahead), *students]
         for parent in parents:
             for variant in stage.variants:
                 late = deadline is not None and clock() > deadline
                 reason = f"the {goal.minutes:g} minutes of the goal were over" if late else None
-                hopeless = _hopeless(parent, settled(records), goal) if variant.trains else None
+                hopeless = _hopeless(parent, settled(records), goal) if variant.trains and not stage.compares else None
                 records.append(attempt(parent, stage, variant, reason or hopeless))
         if stage.trains:
             tried |= {student.id for student in students}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,22 +13,20 @@ from torch import Tensor, nn
 
 from tinysight.engines.hardware import processor
 from tinysight.errors import UserError
-from tinysight.files import write_atomically, write_text
+from tinysight.files import write_atomically
 from tinysight.progress import Progress, Tick
 from tinysight.training.batches import Source
+from tinysight.training.history import Line, device_name, starved, write_history
 from tinysight.training.losses import Loss
+from tinysight.training.optimizers import optimizer_of
 from tinysight.training.schedules import rate_of
 from tinysight.training.settings import Training
 from tinysight.training.transfer import freeze, rate_groups, refuse_unknown_parts
 from tinysight.training.watch import Watch
 
-__all__ = ["HISTORY", "choose_device", "fit", "seconds_trained"]
+__all__ = ["choose_device", "fit"]
 
 STATE = "training.pt"
-HISTORY = "history.jsonl"
-
-STARVED = 0.4
-"""The share of the time that preparing images may take before it is worth a word."""
 
 
 @dataclass
@@ -40,7 +37,7 @@ class _State:
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LambdaLR
     epoch: int = 0
-    history: list[dict[str, Any]] = field(default_factory=list)
+    history: list[Line] = field(default_factory=list)
 
 
 def fit(
@@ -74,24 +71,25 @@ def fit(
     steps = batches.count(settings.batch_size)
     trained = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
     state = _resumed(network, settings, steps, _beginnings(folder, trunk, settings), device)
+    name = device_name(device)
     with progress.track(what, settings.epochs * steps) as tick:
         tick(state.epoch * steps)
         while state.epoch < settings.epochs:
             torch.manual_seed((seed + 1) * 100_003 + state.epoch)
             freeze(network, settings, state.epoch, trained)
             started = time.monotonic()
-            mean_loss, waited = _epoch(state, batches, loss, settings, device, tick)
+            noted = _epoch(state, batches, loss, settings, device, tick)
             _refuse_poisoned_weights(state, settings)
             state.epoch += 1
-            seconds = time.monotonic() - started
-            state.history.append({"epoch": state.epoch, "loss": mean_loss, "seconds": seconds, "waited": waited})
+            line = {"epoch": state.epoch, **noted, "seconds": time.monotonic() - started, "device": name}
             if watch and (state.epoch % settings.watch == 0 or state.epoch == settings.epochs):
-                state.history[-1]["watched"] = watch(network, device)
+                line["watched"] = watch(network, device)
+            state.history.append(line)
             _keep(state, folder / STATE)
             if trunk and state.epoch == settings.branch:
                 _keep(state, trunk / f"{state.epoch}.pt")
-    if starved := _starved(state.history, steps * settings.batch_size):
-        progress.say(f"{what}: {starved}")
+    if said := starved(state.history):
+        progress.say(f"{what}: {said}")
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name in trained)
     network.to("cpu").to(memory_format=torch.contiguous_format).eval()
@@ -113,46 +111,19 @@ def choose_device(device: str) -> str:
     return device
 
 
-def seconds_trained(folder: Path) -> float:
-    """Return how long the epochs took that lie finished in ``folder``; those of a shared trunk count nothing."""
-    try:
-        lines = (folder / HISTORY).read_text(encoding="utf-8").splitlines()
-        return sum(float(json.loads(line)["seconds"]) for line in lines)
-    except (OSError, ValueError, KeyError, TypeError):  # not begun, or damaged
-        return 0.0
-
-
-def _starved(history: list[dict[str, float]], images: int) -> str:
-    """Say how much of the training the network waited for images, where that was much; empty otherwise."""
-    seconds, waited = (sum(line.get(what, 0.0) for line in history) for what in ("seconds", "waited"))
-    if waited <= STARVED * seconds:
-        return ""
-    epochs = sum(line["seconds"] > 0 for line in history)
-    prepared, learned = (epochs * images / max(part, 1e-9) for part in (waited, seconds - waited))
-    return (
-        f"{100 * waited / seconds:.0f} % of the time went into preparing images ({prepared:.0f} a second, where the "
-        f"network learns from {learned:.0f}): store them at about the network's size to train faster"
-    )
-
-
 def _start(network: nn.Module, settings: Training, steps: int) -> _State:
     groups = rate_groups(network, settings)
     if not groups:
         raise UserError("the network has no weights to train: set requires_grad on those that may change")
-    optimizer: torch.optim.Optimizer
-    if settings.optimizer == "adamw":
-        optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
-    else:
-        optimizer = torch.optim.SGD(groups, weight_decay=settings.weight_decay, momentum=0.9, nesterov=True)
+    optimizer = optimizer_of(settings.optimizer, groups, settings.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate_of(settings, steps))
     return _State(network, optimizer, schedule)
 
 
-def _epoch(
-    state: _State, batches: Source, loss: Loss, settings: Training, device: str, tick: Tick
-) -> tuple[float, float]:
-    """Return the mean loss, and the seconds in which the network waited for images."""
+def _epoch(state: _State, batches: Source, loss: Loss, settings: Training, device: str, tick: Tick) -> Line:
+    """Return the mean loss, the seconds in which the network waited for images, and how many these were."""
     total = waited = 0.0
+    images = 0
     steps = batches.count(settings.batch_size)
     # Measured on two AVX-512 cores, float32: channels_last makes a step 1.2 to 1.8 times faster. bfloat16 pays only
     # where the processor multiplies it.
@@ -163,6 +134,7 @@ def _epoch(
         started = time.monotonic()
         batch = next(source).to(device)
         waited += time.monotonic() - started
+        images += len(batch.images)
         with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=bf16):
             scores = state.network(batch.images)
         value = loss(batch, scores.float())
@@ -173,7 +145,7 @@ def _epoch(
         state.schedule.step()
         total += float(value.detach())
         tick(1)
-    return total / steps, waited
+    return {"loss": total / steps, "waited": waited, "images": images}
 
 
 def _refuse_divergence(value: Tensor, epoch: int, step: int, settings: Training) -> None:
@@ -204,7 +176,7 @@ def _keep(state: _State, path: Path) -> None:
         "history": state.history,
     }
     content["schedule"].pop("lr_lambdas", None)  # a function; it follows from the settings
-    write_text(path.with_name(HISTORY), "".join(json.dumps(line) + "\n" for line in state.history))
+    write_history(path.parent, state.history)
     write_atomically(path, lambda draft: torch.save(content, draft))
 
 
@@ -227,7 +199,7 @@ def _resumed(network: nn.Module, settings: Training, steps: int, beginnings: lis
             network.load_state_dict(untrained)
         else:
             if path.name != STATE:  # the trunk was trained for another candidate
-                state.history = [line | {"seconds": 0.0, "waited": 0.0} for line in state.history]
+                state.history = [line | {"seconds": 0.0, "waited": 0.0, "images": 0} for line in state.history]
             return state
     return _start(network, settings, steps)
 

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from tinysight.config import Config
 from tinysight.errors import unknown_name
+from tinysight.training.optimizers import OPTIMIZERS
 
 if TYPE_CHECKING:
     from tinysight.tasks import Task
 
-__all__ = ["Augmentation", "Training"]
+__all__ = ["Augmentation", "Optimizer", "Training"]
 
 Augmentation = bool | Literal["randaugment"]
 
 
+def _known(name: str) -> str:
+    if name not in OPTIMIZERS:
+        raise ValueError(str(unknown_name("optimizer", name, OPTIMIZERS)))
+    return name
+
+
+Optimizer = Annotated[str, AfterValidator(_known)]
+"""A row of ``training/optimizers.py``."""
+
+
 class Training(Config):
-    """Settings of one training: AdamW or SGD, a short linear warm-up, then a cosine or polynomial fall to zero.
+    """Settings of one training: an optimizer of the table, a short linear warm-up, a cosine or polynomial fall to zero.
 
     With the schedule ``constant`` the rate stays until the last ``cool_down`` epochs, in which it falls to zero, so
     that trainings of different lengths share their trunk. ``augment`` mirrors, crops at a random scale and shifts
@@ -34,7 +45,7 @@ class Training(Config):
     batch_size: int = Field(8, ge=2)
     learning_rate: float = Field(1e-3, gt=0, le=1e3)
     weight_decay: float = Field(1e-4, ge=0)
-    optimizer: Literal["adamw", "sgd"] = "adamw"
+    optimizer: Optimizer = "adamw"
     schedule: Literal["cosine", "poly", "constant"] = "cosine"
     cool_down: int = Field(0, ge=0)
     loss: str = "cross_entropy"

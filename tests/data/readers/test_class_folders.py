@@ -60,6 +60,13 @@ def test_an_archive_reads_as_its_folder_does(folder: Path) -> None:
         np.testing.assert_array_equal(sample.read()[0], expected)
 
 
+def test_splits_can_be_called_otherwise(folder: Path) -> None:
+    zipped(folder, "val")
+    (folder / "val.zip").rename(folder / "test.zip")
+    dataset = ClassFolders(path=folder, splits={"train": "train", "val": "test"}).read()
+    assert dataset.names()["val"] == ["val/pear/c.png"]
+
+
 def test_chosen_classes_keep_their_order_and_leave_others_out(folder: Path) -> None:
     picture(folder, "train/zucchini/z.png")
     dataset = ClassFolders(path=folder, classes=["pear", "apple"]).read()

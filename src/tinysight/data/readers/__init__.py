@@ -10,6 +10,7 @@ from tinysight.data.readers.class_folders import ClassFolders
 from tinysight.data.readers.coco import CocoObjects
 from tinysight.data.readers.csv_list import CsvList
 from tinysight.data.readers.drawn import Facades, Goods, Plants
+from tinysight.data.readers.huggingface import HuggingFace
 from tinysight.data.readers.image_mask import ImageMaskFolders
 from tinysight.data.readers.voc import VocFolders
 from tinysight.data.readers.yolo import YoloObjects
@@ -23,6 +24,7 @@ READERS: dict[str, type[Reader]] = {
     "csv": CsvList,
     "facades": Facades,
     "goods": Goods,
+    "huggingface": HuggingFace,
     "image_mask": ImageMaskFolders,
     "plants": Plants,
     "voc": VocFolders,
@@ -39,6 +41,7 @@ __all__ = [
     "CsvList",
     "Facades",
     "Goods",
+    "HuggingFace",
     "ImageMaskFolders",
     "Plants",
     "Reader",

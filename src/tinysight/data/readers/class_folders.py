@@ -15,7 +15,7 @@ from pydantic import Field
 from tinysight.data.archive import Readable, members
 from tinysight.data.images import is_image, read_image
 from tinysight.data.readers.base import Reader
-from tinysight.data.readers.pairs import require_folder
+from tinysight.data.readers.pairs import SplitNames, require_folder
 from tinysight.data.sample import Array, Dataset, Sample, file_digest
 from tinysight.errors import UserError
 
@@ -56,16 +56,16 @@ class ClassFolders(Reader):
     """``SPLIT/CLASS/*.jpg`` under ``path``, or ``CLASS/*.jpg`` in an archive ``SPLIT.zip``, which is read in place.
 
     Where there is neither, ``CLASS/*.jpg`` under ``path``: all of them training pictures. ``path`` may as well be an
-    archive of any of these layouts, perhaps within one folder.
-    ``splits`` lists the splits looked for. The classes are the folders of the first split found, in the order of their
-    names, or ``classes``, where only some of them or another order is wanted.
+    archive of any of these layouts, perhaps within one folder. ``splits`` says what train, val and test are called
+    there. The classes are the folders of the first split found, in the order of their names, or ``classes``, where
+    only some of them or another order is wanted.
     """
 
     name: ClassVar[str] = "class_folders"
 
     reader: Literal["class_folders"] = "class_folders"
     path: Path
-    splits: Annotated[tuple[str, ...], Field(min_length=1)] = ("train", "val", "test")
+    splits: SplitNames = {"train": "train", "val": "val", "test": "test"}
     classes: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
 
     def read(self) -> Dataset:
@@ -76,30 +76,37 @@ class ClassFolders(Reader):
         """
         found = self._found()
         if not found:
-            expected = ", ".join(f"{self.path / split}/ or {split}.zip" for split in self.splits)
+            expected = ", ".join(f"{self.path / name}/ or {name}.zip" for name in self.splits.values())
             raise UserError(
                 f"{self.path} holds none of {expected}, nor folders of pictures: check the path and its layout"
             )
         first = next(iter(found))
         classes = self.classes or tuple(sorted(found[first]))
         if len(classes) < 2:
-            where = self.path / first if (self.path / first).exists() else self.path
+            folder = self.path / self._called.get(first, "")
+            where = folder if folder.exists() else self.path
             raise UserError(f"{where} holds {len(classes)} folders of classes: at least 2 are needed")
         self._refuse_strangers(classes, found)
         return Dataset(classes, {split: tuple(_samples(split, classes, of)) for split, of in found.items()}, NO_CLASS)
+
+    @property
+    def _called(self) -> dict[str, str]:
+        """The name that each split has here."""
+        return {str(split): name for split, name in self.splits.items()}
 
     def _found(self) -> dict[str, dict[str, list[Readable]]]:
         """Return the pictures of each class of each split there is."""
         if self.path.is_file():
             return self._in_one_archive()
         require_folder(self.path)
-        found = {split: pictures for split in self.splits if (pictures := self._pictures(split)) is not None}
+        called = self._called.items()
+        found = {split: pictures for split, name in called if (pictures := self._pictures(name)) is not None}
         undivided = {} if found else {name: pictures for name, pictures in _in_folder(self.path).items() if pictures}
         return found or ({"train": undivided} if undivided else {})
 
-    def _pictures(self, split: str) -> dict[str, list[Readable]] | None:
+    def _pictures(self, name: str) -> dict[str, list[Readable]] | None:
         """Return the pictures of each class of a split; None where it has neither folder nor archive."""
-        folder, archive = self.path / split, self.path / f"{split}.zip"
+        folder, archive = self.path / name, self.path / f"{name}.zip"
         if folder.is_dir():
             return _in_folder(folder)
         return _in_archive(archive)[()] if archive.is_file() else None
@@ -107,11 +114,10 @@ class ClassFolders(Reader):
     def _in_one_archive(self) -> dict[str, dict[str, list[Readable]]]:
         """Return what an archive holds, split by split; the folder that everything lies in, if any, is passed over."""
         by_folder = _in_archive(self.path)
-        divided = {
-            folder[-1]: pictures for folder, pictures in by_folder.items() if folder and folder[-1] in self.splits
-        }
+        of_folder = {folder[-1]: pictures for folder, pictures in by_folder.items() if folder}
+        divided = {split: of_folder[name] for split, name in self._called.items() if name in of_folder}
         if divided:
-            return {split: divided[split] for split in self.splits if split in divided}
+            return divided
         return {"train": next(iter(by_folder.values()))} if len(by_folder) == 1 else {}
 
     def _refuse_strangers(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from tinysight.config import digest_of
+from tinysight.data.archive import Readable
 from tinysight.data.images import read_image, read_mask
 from tinysight.data.sample import Array, LabelRangeError
 
@@ -88,7 +88,7 @@ class Relabel:
 
     table: tuple[int, ...]
 
-    def __call__(self, path: Path, size: tuple[int, int]) -> Array:
+    def __call__(self, path: Readable, size: tuple[int, int]) -> Array:
         """Return the target, uint8, of the mask file's own height and width.
 
         Raises:
@@ -115,7 +115,7 @@ class Recolour:
 
     table: tuple[tuple[int, int], ...]
 
-    def __call__(self, path: Path, size: tuple[int, int]) -> Array:
+    def __call__(self, path: Readable, size: tuple[int, int]) -> Array:
         """Return the target, uint8, of the mask file's own height and width.
 
         Raises:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from tinysight.config import digest_of
+from tinysight.data.archive import Readable
 from tinysight.data.images import images_by_stem, read_image
 from tinysight.data.readers.base import Reader
 from tinysight.data.readers.gathered import BACKGROUND, Gathered, class_numbers, unknown_sources
@@ -159,10 +160,10 @@ class _ObjectMask:
 
     classes: tuple[int, ...]
 
-    def __call__(self, path: Path, size: tuple[int, int]) -> Array:
+    def __call__(self, path: Readable, size: tuple[int, int]) -> Array:
         target = np.zeros(size, np.uint8)
         try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
+            lines = path.read_bytes().decode("utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"{path} cannot be read as text ({error}): replace it or take it out") from None
         for number, line in enumerate(lines, 1):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from tinysight.reduction.step import Context, NotApplicable, StructureReduction
+from tinysight.reduction.step import Context, NotApplicable, Step, StructureReduction
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from tinysight.reduction.network import Network
 
-__all__ = ["Activations"]
+    Function = Callable[[Tensor], Tensor]
+
+__all__ = ["Activation", "Activations"]
+
+Activation = Literal["relu", "relu6", "leaky_relu", "elu", "selu", "silu", "gelu", "mish", "hardswish", "tanh"]
 
 
 class Activations(StructureReduction):
@@ -35,44 +39,74 @@ class Activations(StructureReduction):
 
     def reduce(self, network: Network, context: Context) -> Network:
         """Find the activations that run, replace them, record their paths and what they were."""
-        costly = _costly_modules(network.copy().module, leave=self.to)
-        running = _running(network.copy(), list(costly))
-        first = self._with(network, {path: costly[path] for path in running})
-        # A module that the code also holds outside the module tree runs on, though its path shows another.
-        replaced = {path: costly[path] for path in _running(first.copy(), running)}
-        if not replaced:
+        reduced = _swapped(network, self.to, _costly_functions())
+        if reduced is None:
             raise NotApplicable(
                 f"no module that runs computes a costlier activation than {self.to}; activations that the network's "
                 "own code calls as functions cannot be seen"
             )
-        return first if len(replaced) == len(running) else self._with(network, replaced)
+        return reduced
 
-    def _with(self, network: Network, replaced: dict[str, str]) -> Network:
-        record = {"to": self.to, "replaced": replaced}
-        reduced = network.copy()
-        return reduced.with_step(self.step(record), self.replay(reduced.module, record))
+    @staticmethod
+    def everywhere(network: Network, to: Activation) -> Network:
+        """Return ``network`` with every activation function replaced by ``to``, the cheap ones as well.
+
+        Raises:
+            NotApplicable: none of its modules is an activation function.
+        """
+        functions = _costly_functions() | _cheap_functions()
+        reduced = _swapped(network, to, functions)
+        if reduced is None and not _modules_computing(network.copy().module, functions):
+            raise NotApplicable("its code calls activations as functions, which cannot be replaced")
+        return reduced or network
 
     @staticmethod
     def replay(module: nn.Module, record: dict[str, Any]) -> nn.Module:
         """Put a new activation at every recorded path; what was one module under several paths stays one."""
         from torch import nn
 
-        make = {"relu": nn.ReLU, "relu6": nn.ReLU6, "hardswish": nn.Hardswish}[record["to"]]
+        kinds: dict[str, Callable[..., nn.Module]] = {
+            "relu": nn.ReLU, "relu6": nn.ReLU6, "leaky_relu": nn.LeakyReLU, "elu": nn.ELU, "selu": nn.SELU,
+            "silu": nn.SiLU, "gelu": nn.GELU, "mish": nn.Mish, "hardswish": nn.Hardswish, "tanh": nn.Tanh,
+        }  # fmt: skip
+        kind = kinds[record["to"]]
+        can_be_inplace = record["to"] not in {"gelu", "tanh"}
         old = {path: module.get_submodule(path) for path in record["replaced"]}
-        new = {id(one): make(inplace=bool(getattr(one, "inplace", False))) for one in old.values()}
+        new = {
+            id(one): kind(inplace=True) if can_be_inplace and getattr(one, "inplace", False) else kind()
+            for one in old.values()
+        }
         for path, one in old.items():
             parent, _, name = path.rpartition(".")
             setattr(module.get_submodule(parent), name, new[id(one)])
         return module
 
 
-def _costly_modules(module: nn.Module, leave: str) -> dict[str, str]:
-    """Return what each module without weights computes where it is a costly activation, by its path, in order.
+def _swapped(network: Network, to: Activation, functions: Mapping[str, Function]) -> Network | None:
+    """Return a copy in which what runs and computes one of ``functions`` computes ``to``; None where nothing does."""
+    found = _modules_computing(network.copy().module, {name: one for name, one in functions.items() if name != to})
+    running = _running(network.copy(), list(found))
+    first = _with(network, to, {path: found[path] for path in running})
+    # A module that the code also holds outside the module tree runs on, though its path shows another.
+    replaced = {path: found[path] for path in _running(first.copy(), running)}
+    if not replaced:
+        return None
+    return first if len(replaced) == len(running) else _with(network, to, replaced)
+
+
+def _with(network: Network, to: Activation, replaced: dict[str, str]) -> Network:
+    record = {"to": to, "replaced": replaced}
+    step = Step(kind=Activations.changes, method=Activations.name, version=Activations.version, record=record)
+    reduced = network.copy()
+    return reduced.with_step(step, Activations.replay(reduced.module, record))
+
+
+def _modules_computing(module: nn.Module, functions: Mapping[str, Function]) -> dict[str, str]:
+    """Return which of ``functions`` each module without weights computes, by its path, in order.
 
     A module that holds such a module is not one itself: an activation followed by dropout computes the same in
     evaluation.
     """
-    functions = {name: function for name, function in _costly_functions().items() if name != leave}
     known: dict[int, str | None] = {}
     found: dict[str, str] = {}
     for path, part in reversed(list(module.named_modules(remove_duplicate=False))):
@@ -85,7 +119,7 @@ def _costly_modules(module: nn.Module, leave: str) -> dict[str, str]:
     return dict(reversed(found.items()))
 
 
-def _computes(module: nn.Module, functions: dict[str, Callable[[Tensor], Tensor]]) -> str | None:
+def _computes(module: nn.Module, functions: Mapping[str, Function]) -> str | None:
     """Name the function that ``module`` computes in evaluation and in training, where it is one of ``functions``."""
     import torch
 
@@ -105,7 +139,20 @@ def _computes(module: nn.Module, functions: dict[str, Callable[[Tensor], Tensor]
     return None
 
 
-def _costly_functions() -> dict[str, Callable[[Tensor], Tensor]]:
+def _cheap_functions() -> dict[str, Function]:
+    """What is one comparison or two; the slopes are those libraries use."""
+    from torch.nn import functional as F
+
+    return {
+        "relu": F.relu,
+        "relu6": F.relu6,
+        "leaky_relu": F.leaky_relu,
+        "leaky_relu_0.1": lambda values: F.leaky_relu(values, 0.1),
+        "leaky_relu_0.2": lambda values: F.leaky_relu(values, 0.2),
+    }
+
+
+def _costly_functions() -> dict[str, Function]:
     """What needs an exponential, a division or another pass over the map, by the field's names."""
     from torch.nn import functional as F
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from tinysight.reduction.step import Context, NotApplicable, WeightsReduction
-from tinysight.training.settings import Training
+from tinysight.training.settings import Optimizer, Training
 
 if TYPE_CHECKING:
     from tinysight.reduction.network import Network
@@ -30,6 +30,8 @@ class Learning(WeightsReduction):
     epochs: int = Field(5, ge=1, le=1_000_000)
     batch_size: int = Field(8, ge=2)
     learning_rate: float = Field(3e-4, gt=0, le=1e3)
+    weight_decay: float = Field(1e-4, ge=0)
+    optimizer: Optimizer = "adamw"
     schedule: Literal["cosine", "constant"] = "cosine"
     cool_down: int = Field(0, ge=0)
     seed: int | None = Field(None, ge=0, le=2**31 - 1)
@@ -38,8 +40,8 @@ class Learning(WeightsReduction):
     def training(self) -> Training:
         """The settings of the training loop."""
         return Training(
-            epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate, schedule=self.schedule,
-            cool_down=self.cool_down,
+            epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay, optimizer=self.optimizer, schedule=self.schedule, cool_down=self.cool_down,
         )  # fmt: skip
 
     @model_validator(mode="after")
