@@ -19,6 +19,7 @@ from tinysight.data.sample import file_digest
 from tinysight.data.splits import hold_out, require_splits, shared_with_train
 from tinysight.engines.settings import EngineSettings
 from tinysight.errors import UserError, one_line
+from tinysight.models.pretrained import Offer, offer_of, with_pretrained_weights
 from tinysight.models.spec import ModelSpec
 from tinysight.models.weights import load_weights
 from tinysight.models.zoo import adapt_of
@@ -108,13 +109,19 @@ def job_from_recipe(recipe: Recipe, *, trust: bool = False) -> Job:
             "the recipe has neither train nor trained weights: a network with random weights has no quality to keep; "
             "add a train section, model.weights, or model.checkpoint"
         )
+    offer = _offer(recipe)
     given = recipe.data.read()
     require_splits(given)
     dataset = hold_out(given, recipe.test_fraction)
     shared = shared_with_train(dataset)
     train = in_memory(dataset.split("train"))
     task = TASKS[recipe.task](dataset.classes, dataset.ignore_index)
-    digest, weights = dataset.digest(), _weights_digest(recipe)
+    digest, weights = dataset.digest(), f"{offer.source} {offer.tag}" if offer else _weights_digest(recipe)
+    if offer and recipe.train is None and offer.classes != len(task.classes):
+        raise UserError(
+            f"the pretrained weights {offer.source} leave a last layer for {len(task.classes)} classes untrained: "
+            "add a train section, such as train: {epochs: 30}"
+        )
     refuse_one_class(train, task)
     pristine = recipe.model.spec(len(task.classes)).build(trust=trust) if recipe.model.foreign else None
 
@@ -133,13 +140,37 @@ def job_from_recipe(recipe: Recipe, *, trust: bool = False) -> Job:
         training=_training_name(recipe, digest, weights),
         make_reference=make_reference,
         pristine=pristine,
-        cautions=(*set_aside(given, dataset, trained_elsewhere=recipe.model.trained), *shared),
+        cautions=(*set_aside(given, dataset, trained_elsewhere=_came_trained(recipe)), *shared),
         stages=recipe.stages,
         goal=recipe.goal,
         engine=recipe.engine,
         seed=recipe.seed,
         device=recipe.device,
     )
+
+
+def _offer(recipe: Recipe) -> Offer | None:
+    """Find the pretrained weights a recipe asks for, without any network; None where it asks for none.
+
+    Raises:
+        UserError: there are none, or they are for pictures of other channels.
+    """
+    if not recipe.model.pretrained:
+        return None
+    # The number of classes changes nothing about what is offered.
+    offer = offer_of(recipe.model.spec(2), recipe.model.pretrained)
+    channels = recipe.input.shape[1]
+    if offer.channels != channels or recipe.model.args.get("in_chans", channels) != channels:
+        raise UserError(
+            f"the pretrained weights {offer.source} are for {offer.channels} channels, and the input has {channels}: "
+            "give as many values of input.mean and input.std and no in_chans, or weights of your own as model.weights"
+        )
+    return offer
+
+
+def _came_trained(recipe: Recipe) -> bool:
+    """Whether the network may have learned from the recipe's own images; libraries train theirs on public ones."""
+    return recipe.model.trained and not (recipe.model.pretrained and recipe.train)
 
 
 def _weights_digest(recipe: Recipe) -> str:
@@ -237,9 +268,7 @@ def _reference_of(
         network = load_network(recipe.model.checkpoint)
         refuse_other_network(recipe, network)
     else:
-        torch.manual_seed(recipe.seed)
-        spec = recipe.model.spec(len(task.classes))
-        network = Network(spec.build(trust=trust).eval(), spec, recipe.input)
+        network = _fresh(recipe, recipe.model.spec(len(task.classes)), folder / "pretrained", progress, trust=trust)
     if recipe.model.weights:
         partly = recipe.train is not None
         lacking = load_weights(network.module, recipe.model.weights, adapt_of(recipe.model.name), partly=partly)
@@ -250,6 +279,26 @@ def _reference_of(
     refuse_unbuildable(recipe.stages, network.spec, len(task.classes))
     if recipe.train:
         fit_reference(network, task, train, recipe.train, device, recipe.seed, folder, progress)
+    return network
+
+
+def _fresh(recipe: Recipe, spec: ModelSpec, kept: Path, progress: Progress, *, trust: bool) -> Network:
+    """Build the network of a recipe; with pretrained weights once, which an interrupted training finds in ``kept``."""
+    torch.manual_seed(recipe.seed)
+    if not recipe.model.pretrained:
+        return Network(spec.build(trust=trust).eval(), spec, recipe.input)
+    if (kept / WEIGHTS).is_file():
+        return load_network(kept)
+    module, spec, expected = with_pretrained_weights(spec, recipe.model.pretrained, progress)
+    policy = recipe.input
+    if expected is None:
+        progress.say("the pretrained weights expect pictures that are not RGB: training has to make up for it")
+    elif recipe.normalised_by_weights:
+        policy = policy.model_copy(update={"mean": expected.mean, "std": expected.std})
+    elif caution := expected.otherwise(policy.mean, policy.std):
+        progress.say(caution)
+    network = Network(module.eval(), spec, policy)
+    network.save(kept)
     return network
 
 
@@ -277,6 +326,8 @@ def refuse_other_network(recipe: Recipe, network: Network) -> None:
 def _training_name(recipe: Recipe, data_digest: str, weights_digest: str) -> str:
     """Name the reference's training by all it depends on."""
     made_from = recipe.model_dump(mode="json", include={"task", "model", "input", "train", "seed", "device"})
+    if recipe.normalised_by_weights:
+        made_from["input"] = recipe.plan()["input"]
     return f"reference-{digest_of([made_from, data_digest, weights_digest])}"
 
 

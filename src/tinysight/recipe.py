@@ -73,7 +73,15 @@ class Recipe(Config):
         if self.model.checkpoint:  # whose settings these are not
             content["model"] = {"checkpoint": content["model"]["checkpoint"]}
             del content["input"]
+        if self.normalised_by_weights:
+            del content["input"]["mean"], content["input"]["std"]
         return content
+
+    @property
+    def normalised_by_weights(self) -> bool:
+        """Whether mean and std are left to the pretrained weights, which know what they were trained with."""
+        said = {"mean", "std"} & self.input.model_fields_set
+        return bool(self.model.pretrained) and not said and self.input.normalised_by == "tinysight"
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:

@@ -97,6 +97,7 @@ class Workshop:
             config=dict(self._job.plan.get("model", {})),
             seed=self._job.seed,
             verdict="reference",
+            why="; ".join(f"began with {weights}, licence: {weights.licence}" for weights in network.spec.weights),
             drop=NO_DROP,
             **self._fields(self.reference_id, network, measured, own),
             seconds=time.monotonic() - started,

@@ -32,8 +32,9 @@ class ModelSettings(Config):
     ``name`` is a row of the zoo with an ``encoder`` where it has one; ``import``, written instead, is the path of a
     class or function, ``package.module:Class``, that is called with ``args`` alone. ``weights`` is a file with trained
     weights, of the network or of another implementation that its row knows. ``checkpoint`` is a folder written by
-    ``tinysight train`` or a candidate's ``network`` folder; it brings its own architecture. Nothing is ever downloaded:
-    without weights or checkpoint, weights start random. ``output`` names the part of the result that holds the scores,
+    ``tinysight train`` or a candidate's ``network`` folder; it brings its own architecture. ``pretrained`` lets the
+    network's library download trained weights, True for its usual ones or their tag; without it nothing is ever
+    downloaded, and weights start random. ``output`` names the part of the result that holds the scores,
     where there are several.
     """
 
@@ -43,6 +44,7 @@ class ModelSettings(Config):
     output: str | int | None = None
     weights: Path | None = None
     checkpoint: Path | None = None
+    pretrained: bool | str = False
 
     @model_validator(mode="before")
     @classmethod
@@ -68,8 +70,11 @@ class ModelSettings(Config):
     def _zoo_takes_library_args(self) -> ModelSettings:
         if not self.foreign:
             _refuse_chosen_elsewhere(self.args)
-        if self.weights and self.checkpoint:
-            raise ValueError("weights and checkpoint both bring weights: give one of them")
+        sources = [key for key in ("weights", "checkpoint", "pretrained") if getattr(self, key)]
+        if len(sources) > 1:
+            raise ValueError(f"{sources[0]} and {sources[1]} both bring weights: give one of them")
+        if self.pretrained and self.foreign:
+            raise ValueError("pretrained weights are those of a library, not of imported code: give them as weights")
         return self
 
     @property
@@ -80,7 +85,7 @@ class ModelSettings(Config):
     @property
     def trained(self) -> bool:
         """Whether it comes with weights that somebody trained."""
-        return bool(self.weights or self.checkpoint)
+        return bool(self.weights or self.checkpoint or self.pretrained)
 
     def spec(self, classes: int) -> ModelSpec:
         """Return the specification of a network for ``classes`` classes."""

@@ -64,4 +64,5 @@ def describe(network: Network, task: Task) -> Bundle:
         stored=record.stored,
         execute=record.execute,
         lineage={"spec": network.spec.model_dump(mode="json"), "steps": steps},
+        licences={str(weights): weights.licence for weights in network.spec.weights},
     )
