@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from tinysight.progress import Progress
 from tinysight.recipe import Recipe
 from tinysight.reduction.network import WEIGHTS, Network, checkpoint_folder, load_network
 from tinysight.reduction.step import ArchitectureReduction, NotApplicable, PrecisionReduction
-from tinysight.reduction.verify import run
+from tinysight.reduction.verify import refuses_batches, run
 from tinysight.report.text import counted
 from tinysight.runs.folder import differences
 from tinysight.search.goal import Goal
@@ -116,6 +116,7 @@ def job_from_recipe(recipe: Recipe, *, trust: bool = False) -> Job:
     shared = shared_with_train(dataset)
     train = in_memory(dataset.split("train"))
     task = TASKS[recipe.task](dataset.classes, dataset.ignore_index)
+    pristine = _pristine(recipe, len(task.classes), trust=trust)
     digest, weights = dataset.digest(), f"{offer.source} {offer.tag}" if offer else _weights_digest(recipe)
     if offer and recipe.train is None and offer.classes != len(task.classes):
         raise UserError(
@@ -123,7 +124,6 @@ def job_from_recipe(recipe: Recipe, *, trust: bool = False) -> Job:
             "add a train section, such as train: {epochs: 30}"
         )
     refuse_one_class(train, task)
-    pristine = recipe.model.spec(len(task.classes)).build(trust=trust) if recipe.model.foreign else None
 
     def make_reference(folder: Path, progress: Progress) -> Network:
         return _reference_of(recipe, task, train, folder, progress, trust=trust)
@@ -147,6 +147,18 @@ def job_from_recipe(recipe: Recipe, *, trust: bool = False) -> Job:
         seed=recipe.seed,
         device=recipe.device,
     )
+
+
+def _pristine(recipe: Recipe, classes: int, *, trust: bool) -> nn.Module | None:
+    """Return the network before any reduction where its checkpoints cannot rebuild it; None where they can."""
+    if recipe.model.foreign:
+        return recipe.model.spec(classes).build(trust=trust)
+    if recipe.model.checkpoint is None:
+        return None
+    network = load_network(recipe.model.checkpoint, trust=trust)
+    if recipe.model.whole:
+        return network.module
+    return network.spec.build(trust=trust) if network.spec.foreign else None
 
 
 def _offer(recipe: Recipe) -> Offer | None:
@@ -175,6 +187,8 @@ def _came_trained(recipe: Recipe) -> bool:
 
 def _weights_digest(recipe: Recipe) -> str:
     """Identify weights that come from outside; empty where there are none."""
+    if recipe.model.whole:
+        return file_digest(recipe.model.whole)
     if recipe.model.checkpoint:
         return file_digest(checkpoint_folder(recipe.model.checkpoint) / WEIGHTS)
     if not recipe.model.weights:
@@ -265,8 +279,11 @@ def _reference_of(
     """
     device = choose_device(recipe.device)
     if recipe.model.checkpoint:
-        network = load_network(recipe.model.checkpoint)
-        refuse_other_network(recipe, network)
+        network = load_network(recipe.model.checkpoint, trust=trust)
+        if recipe.model.whole:
+            network = _as_recipe_says(recipe, network)
+        else:
+            refuse_other_network(recipe, network)
     else:
         network = _fresh(recipe, recipe.model.spec(len(task.classes)), folder / "pretrained", progress, trust=trust)
     if recipe.model.weights:
@@ -323,10 +340,27 @@ def refuse_other_network(recipe: Recipe, network: Network) -> None:
         )
 
 
+def _as_recipe_says(recipe: Recipe, network: Network) -> Network:
+    """A network in one file knows its size at most: all else about its input, and its output, the recipe says.
+
+    Raises:
+        UserError: the file takes pictures of other channels.
+    """
+    mine, own = recipe.input, network.origin
+    if len(mine.mean) != len(own.mean):
+        raise UserError(
+            f"{recipe.model.checkpoint} takes {len(own.mean)} channels, and the input has {len(mine.mean)}: give as "
+            "many values of input.mean and input.std"
+        )
+    sizes = {side: getattr(own, side) for side in ("height", "width") if side not in mine.model_fields_set}
+    spec = network.spec.model_copy(update={"output": recipe.model.output})
+    return replace(network, origin=mine.model_copy(update=sizes), spec=spec)
+
+
 def _training_name(recipe: Recipe, data_digest: str, weights_digest: str) -> str:
     """Name the reference's training by all it depends on."""
     made_from = recipe.model_dump(mode="json", include={"task", "model", "input", "train", "seed", "device"})
-    if recipe.normalised_by_weights:
+    if recipe.normalised_by_weights or recipe.model.whole:
         made_from["input"] = recipe.plan()["input"]
     return f"reference-{digest_of([made_from, data_digest, weights_digest])}"
 
@@ -355,6 +389,8 @@ def fit_reference(
 ) -> None:  # fmt: skip
     """Train ``network`` in place on labels alone, once it is known that its output fits them."""
     refuse_wrong_output(network, task)
+    if reason := refuses_batches(network.scores, network.example(batch=2)):
+        raise UserError(f"the network {reason}: it cannot be trained; leave train out, or give one that takes batches")
     batches = Batches(
         train, network.input, task, augment=settings.augment, sampler=settings.sampler, mix=settings.mix
     )  # fmt: skip

@@ -70,7 +70,10 @@ class Recipe(Config):
         content = self.model_dump(mode="json", exclude={"data", "stages"})
         content["data"] = self.data.model_dump(mode="json")
         content["stages"] = [stage.plan() for stage in self.stages]
-        if self.model.checkpoint:  # whose settings these are not
+        if self.model.whole:
+            content["model"] = {"checkpoint": content["model"]["checkpoint"], "output": self.model.output}
+            content["input"] = self.input.model_dump(mode="json", exclude_unset=True)  # the file says the rest
+        elif self.model.checkpoint:  # whose settings these are not
             content["model"] = {"checkpoint": content["model"]["checkpoint"]}
             del content["input"]
         if self.normalised_by_weights:

@@ -12,7 +12,10 @@ from tinysight.errors import unknown_name
 from tinysight.models.spec import ModelSpec
 from tinysight.models.zoo import CHOSEN_ELSEWHERE, ZOO
 
-__all__ = ["LibraryArgs", "ModelSettings"]
+__all__ = ["PROGRAM", "LibraryArgs", "ModelSettings"]
+
+PROGRAM = ".pt2"
+"""How the name of a file ends that ``torch.export.save`` wrote."""
 
 
 def _refuse_chosen_elsewhere(args: dict[str, Any]) -> dict[str, Any]:
@@ -32,7 +35,8 @@ class ModelSettings(Config):
     ``name`` is a row of the zoo with an ``encoder`` where it has one; ``import``, written instead, is the path of a
     class or function, ``package.module:Class``, that is called with ``args`` alone. ``weights`` is a file with trained
     weights, of the network or of another implementation that its row knows. ``checkpoint`` is a folder written by
-    ``tinysight train`` or a candidate's ``network`` folder; it brings its own architecture. ``pretrained`` lets the
+    ``tinysight train`` or a candidate's ``network`` folder, or a whole network in one file; it brings its own
+    architecture. ``pretrained`` lets the
     network's library download trained weights, True for its usual ones or their tag; without it nothing is ever
     downloaded, and weights start random. ``output`` names the part of the result that holds the scores,
     where there are several.
@@ -70,6 +74,8 @@ class ModelSettings(Config):
     def _zoo_takes_library_args(self) -> ModelSettings:
         if not self.foreign:
             _refuse_chosen_elsewhere(self.args)
+        if self.whole and (beside := sorted({"name", "encoder", "args"} & self.model_fields_set)):
+            raise ValueError(f"a {self.whole.suffix} file is the whole network: take {beside[0]} out")
         sources = [key for key in ("weights", "checkpoint", "pretrained") if getattr(self, key)]
         if len(sources) > 1:
             raise ValueError(f"{sources[0]} and {sources[1]} both bring weights: give one of them")
@@ -81,6 +87,11 @@ class ModelSettings(Config):
     def foreign(self) -> bool:
         """Whether building the network runs code that is not tinysight's."""
         return ":" in self.name
+
+    @property
+    def whole(self) -> Path | None:
+        """The file that holds architecture and weights of the whole network, where there is one."""
+        return self.checkpoint if self.checkpoint and self.checkpoint.suffix == PROGRAM else None
 
     @property
     def trained(self) -> bool:

@@ -17,8 +17,10 @@ from tinysight.config import Config, digest_of
 from tinysight.data import InputPolicy
 from tinysight.errors import UserError, one_line
 from tinysight.files import read_json, write_atomically, write_json
-from tinysight.models.scores import FixedMode, Scores
-from tinysight.models.spec import LIVE, ModelSpec
+from tinysight.models.scores import Scores
+from tinysight.models.settings import PROGRAM
+from tinysight.models.spec import ModelSpec
+from tinysight.reduction.brought import read_program
 from tinysight.reduction.precision.record import PrecisionRecord
 from tinysight.reduction.step import InputReduction, Step, StructureReduction
 from tinysight.reduction.table import METHODS
@@ -126,8 +128,8 @@ def load_network(folder: Path | str, *, into: nn.Module | None = None, trust: bo
     if not isinstance(folder, str | Path):
         raise UserError(f"a checkpoint is a folder or a .pt2 file, got {type(folder).__name__}: give its path")
     folder = Path(folder)
-    if folder.suffix == ".pt2":
-        return _load_program(folder, trust)
+    if folder.suffix == PROGRAM:
+        return Network(*read_program(folder, trust=trust))
     folder = checkpoint_folder(folder)
     stored = _read(folder / "spec.json", _Stored)
     steps = _read(folder / "steps.json", tuple[Step, ...])
@@ -162,22 +164,6 @@ def checkpoint_folder(path: Path) -> Path:
                 "such as 'tinysight train' prints"
             )
     return folder
-
-
-def _load_program(path: Path, trust: bool) -> Network:
-    if not path.is_file():
-        raise UserError(f"{path} does not exist: give a program written by torch.export.save")
-    if not trust:
-        raise UserError(
-            f"{path} is a torch.export program: loading it unpickles what its maker stored and runs the operators it "
-            "names; pass trust=True if you know where it comes from"
-        )
-    program = torch.export.load(path)
-    _, channels, height, width = program.example_inputs[0][0].shape
-    policy = InputPolicy(
-        height=height, width=width, mean=(0.0,) * channels, std=(1.0,) * channels, normalised_by="caller"
-    )
-    return Network(FixedMode(program.module()), ModelSpec(builder=LIVE, args={"class": path.name}), policy)
 
 
 def _replay(method: type[StructureReduction], module: nn.Module, step: Step, folder: Path) -> nn.Module:
