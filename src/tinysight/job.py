@@ -157,7 +157,7 @@ def _pristine(recipe: Recipe, classes: int, *, trust: bool) -> nn.Module | None:
         return None
     network = load_network(recipe.model.checkpoint, trust=trust)
     if recipe.model.whole:
-        return network.module
+        return None if network.file else network.module
     return network.spec.build(trust=trust) if network.spec.foreign else None
 
 

@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel, Field, InstanceOf, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, InstanceOf, ValidationError, ValidationInfo, field_validator, model_validator
 
 from tinysight.config import Config
 from tinysight.data import InputPolicy
@@ -21,7 +21,7 @@ from tinysight.engines import ENGINES
 from tinysight.engines.settings import EngineSettings
 from tinysight.errors import UserError, nearest, unknown_name
 from tinysight.files import parse_yaml, read_json
-from tinysight.models.settings import ModelSettings
+from tinysight.models.settings import ONNX_FILE, ModelSettings
 from tinysight.reduction.step import Kind, Reduction
 from tinysight.reduction.table import METHODS
 from tinysight.search.goal import Goal
@@ -64,6 +64,12 @@ class Recipe(Config):
         if train and task and (reason := train.refuse_for(task)):
             raise ValueError(reason)
         return train
+
+    @model_validator(mode="after")
+    def _trains_what_can_be_trained(self) -> Recipe:
+        if self.train and self.model.whole and self.model.whole.suffix == ONNX_FILE:
+            raise ValueError("train: an ONNX file cannot be trained: leave train out")
+        return self
 
     def plan(self) -> dict[str, Any]:
         """Return the resolved recipe, JSON-like: equal plans are equal runs."""

@@ -12,10 +12,11 @@ from tinysight.errors import unknown_name
 from tinysight.models.spec import ModelSpec
 from tinysight.models.zoo import CHOSEN_ELSEWHERE, ZOO
 
-__all__ = ["PROGRAM", "LibraryArgs", "ModelSettings"]
+__all__ = ["ONNX_FILE", "PROGRAM", "LibraryArgs", "ModelSettings"]
 
 PROGRAM = ".pt2"
-"""How the name of a file ends that ``torch.export.save`` wrote."""
+ONNX_FILE = ".onnx"
+"""How the names of files end that hold a whole network: what ``torch.export.save`` wrote, and ONNX."""
 
 
 def _refuse_chosen_elsewhere(args: dict[str, Any]) -> dict[str, Any]:
@@ -24,6 +25,8 @@ def _refuse_chosen_elsewhere(args: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(f"'{key}' is no argument to give: {CHOSEN_ELSEWHERE[key]}")
     return args
 
+
+WHOLE = (PROGRAM, ONNX_FILE)
 
 LibraryArgs = Annotated[dict[str, Any], AfterValidator(_refuse_chosen_elsewhere)]
 """Arguments of a network's library, without those that tinysight chooses."""
@@ -91,7 +94,7 @@ class ModelSettings(Config):
     @property
     def whole(self) -> Path | None:
         """The file that holds architecture and weights of the whole network, where there is one."""
-        return self.checkpoint if self.checkpoint and self.checkpoint.suffix == PROGRAM else None
+        return self.checkpoint if self.checkpoint and self.checkpoint.suffix in WHOLE else None
 
     @property
     def trained(self) -> bool:
