@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from tinysight.config import Config
 from tinysight.errors import unknown_name
@@ -85,6 +92,12 @@ class ModelSettings(Config):
         if self.pretrained and self.foreign:
             raise ValueError("pretrained weights are those of a library, not of imported code: give them as weights")
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_before_there_was_pretrained(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave it out where it is not asked for: plans and identities without it mean the same."""
+        content: dict[str, Any] = write(self)
+        return content if self.pretrained else {key: value for key, value in content.items() if key != "pretrained"}
 
     @property
     def foreign(self) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from tinysight.errors import unknown_name
 from tinysight.models.settings import LibraryArgs
@@ -41,6 +41,12 @@ class Encoder(ArchitectureReduction):
         if decoder is not None and decoder not in ZOO:
             raise ValueError(str(unknown_name("network", decoder, ZOO)))
         return decoder
+
+    @model_serializer(mode="wrap")
+    def _as_before_there_was_pretrained(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave it out where it is not asked for: plans and identities without it mean the same."""
+        content: dict[str, Any] = write(self)
+        return content if self.pretrained else {key: value for key, value in content.items() if key != "pretrained"}
 
     @property
     def label(self) -> str:
