@@ -32,8 +32,8 @@ def draw_network(what: str, overrides: Sequence[str], out: Path | None, *, trust
     """Print the layers of a network and write them with a drawing; returns the drawing's path.
 
     Args:
-        what: a recipe, a row of the zoo, or the folder of a checkpoint or candidate. Where structure was cut, the
-            network is drawn before and after, what was cut in colour.
+        what: a recipe, a row of the zoo, a program, or the folder of a checkpoint or candidate. Where structure was
+            cut, the network is drawn before and after, what was cut in colour.
         overrides: of a recipe's settings.
         out: the folder to write; by default a new one under ``./runs``.
         trust: let a recipe import the network it names.
@@ -42,6 +42,10 @@ def draw_network(what: str, overrides: Sequence[str], out: Path | None, *, trust
         UserError: there is no such network, it cannot be followed, or ``out`` holds another file of that name.
     """
     before, network = _networks(what, overrides, trust)
+    if network.file:
+        raise UserError(
+            f"{network.spec.label} is an ONNX file: draw it with a viewer of ONNX, or give the PyTorch network"
+        )
     layers = layers_of(network.scores, network.example())
     folder = out or next_free(Path("runs"), "draw")
     picture, table = folder / PICTURE, folder / TABLE

@@ -20,6 +20,7 @@ from tinysight.data.source import divided_as_recorded
 from tinysight.data.splits import require_splits, said_of_made, shared_with_train
 from tinysight.engines.settings import EngineSettings
 from tinysight.errors import UserError, one_line
+from tinysight.models.pretrained import Offer, offer_of, with_pretrained_weights
 from tinysight.models.spec import ModelSpec
 from tinysight.models.weights import load_weights
 from tinysight.models.zoo import adapt_of
@@ -27,7 +28,7 @@ from tinysight.progress import Progress
 from tinysight.recipe import Recipe
 from tinysight.reduction.network import WEIGHTS, Network, checkpoint_folder, load_network
 from tinysight.reduction.step import ArchitectureReduction, NotApplicable, PrecisionReduction
-from tinysight.reduction.verify import run
+from tinysight.reduction.verify import refuses_batches, run
 from tinysight.report.text import counted
 from tinysight.runs.folder import differences
 from tinysight.search.goal import Goal
@@ -111,15 +112,21 @@ def job_from_recipe(recipe: Recipe, record: Path, *, trust: bool = False) -> Job
             "the recipe has neither train nor trained weights: a network with random weights has no quality to keep; "
             "add a train section, model.weights, or model.checkpoint"
         )
+    offer = _offer(recipe)
     given = recipe.data.read()
     require_splits(given)
     dataset = divided_as_recorded(record, recipe.data, given, recipe.val_fraction, recipe.test_fraction)
     shared = shared_with_train(dataset)
     train = in_memory(dataset.split("train"))
     task = TASKS[recipe.task](dataset.classes, dataset.ignore_index)
-    digest, weights = dataset.digest(), _weights_digest(recipe)
+    pristine = _pristine(recipe, len(task.classes), trust=trust)
+    digest, weights = dataset.digest(), f"{offer.source} {offer.tag}" if offer else _weights_digest(recipe)
+    if offer and recipe.train is None and offer.classes != len(task.classes):
+        raise UserError(
+            f"the pretrained weights {offer.source} leave a last layer for {len(task.classes)} classes untrained: "
+            "add a train section, such as train: {epochs: 30}"
+        )
     refuse_one_class(train, task)
-    pristine = recipe.model.spec(len(task.classes)).build(trust=trust) if recipe.model.foreign else None
 
     def make_reference(folder: Path, progress: Progress) -> Network:
         return _reference_of(recipe, task, train, dataset.split("val"), folder, progress, trust=trust)
@@ -136,7 +143,7 @@ def job_from_recipe(recipe: Recipe, record: Path, *, trust: bool = False) -> Job
         training=_training_name(recipe, digest, weights),
         make_reference=make_reference,
         pristine=pristine,
-        cautions=(*set_aside(given, dataset, trained_elsewhere=recipe.model.trained), *shared),
+        cautions=(*set_aside(given, dataset, trained_elsewhere=_came_trained(recipe)), *shared),
         stages=recipe.stages,
         goal=recipe.goal,
         engine=recipe.engine,
@@ -145,8 +152,46 @@ def job_from_recipe(recipe: Recipe, record: Path, *, trust: bool = False) -> Job
     )
 
 
+def _pristine(recipe: Recipe, classes: int, *, trust: bool) -> nn.Module | None:
+    """Return the network before any reduction where its checkpoints cannot rebuild it; None where they can."""
+    if recipe.model.foreign:
+        return recipe.model.spec(classes).build(trust=trust)
+    if recipe.model.checkpoint is None:
+        return None
+    network = load_network(recipe.model.checkpoint, trust=trust)
+    if recipe.model.whole:
+        return None if network.file else network.module
+    return network.spec.build(trust=trust) if network.spec.foreign else None
+
+
+def _offer(recipe: Recipe) -> Offer | None:
+    """Find the pretrained weights a recipe asks for, without any network; None where it asks for none.
+
+    Raises:
+        UserError: there are none, or they are for pictures of other channels.
+    """
+    if not recipe.model.pretrained:
+        return None
+    # The number of classes changes nothing about what is offered.
+    offer = offer_of(recipe.model.spec(2), recipe.model.pretrained)
+    channels = recipe.input.shape[1]
+    if offer.channels != channels or recipe.model.args.get("in_chans", channels) != channels:
+        raise UserError(
+            f"the pretrained weights {offer.source} are for {offer.channels} channels, and the input has {channels}: "
+            "give as many values of input.mean and input.std and no in_chans, or weights of your own as model.weights"
+        )
+    return offer
+
+
+def _came_trained(recipe: Recipe) -> bool:
+    """Whether the network may have learned from the recipe's own images; libraries train theirs on public ones."""
+    return recipe.model.trained and not (recipe.model.pretrained and recipe.train)
+
+
 def _weights_digest(recipe: Recipe) -> str:
     """Identify weights that come from outside; empty where there are none."""
+    if recipe.model.whole:
+        return file_digest(recipe.model.whole)
     if recipe.model.checkpoint:
         return file_digest(checkpoint_folder(recipe.model.checkpoint) / WEIGHTS)
     if not recipe.model.weights:
@@ -244,14 +289,15 @@ def _reference_of(
     """
     device = choose_device(recipe.device)
     if recipe.model.checkpoint:
-        network = load_network(recipe.model.checkpoint)
-        asked = {name: getattr(recipe.input, name) for name in recipe.input.asked_views}
-        network = replace(network, origin=network.origin.model_copy(update=asked))
-        refuse_other_network(recipe, network)
+        network = load_network(recipe.model.checkpoint, trust=trust)
+        if recipe.model.whole:
+            network = _as_recipe_says(recipe, network)
+        else:
+            asked = {name: getattr(recipe.input, name) for name in recipe.input.asked_views}
+            network = replace(network, origin=network.origin.model_copy(update=asked))
+            refuse_other_network(recipe, network)
     else:
-        torch.manual_seed(recipe.seed)
-        spec = recipe.model.spec(len(task.classes))
-        network = Network(spec.build(trust=trust).eval(), spec, recipe.input)
+        network = _fresh(recipe, recipe.model.spec(len(task.classes)), folder / "pretrained", progress, trust=trust)
     if recipe.model.weights:
         partly = recipe.train is not None
         lacking = load_weights(network.module, recipe.model.weights, adapt_of(recipe.model.name), partly=partly)
@@ -262,6 +308,26 @@ def _reference_of(
     refuse_unbuildable(recipe.stages, network.spec, len(task.classes))
     if recipe.train:
         fit_reference(network, task, train, val, recipe.train, device, recipe.seed, folder, progress)
+    return network
+
+
+def _fresh(recipe: Recipe, spec: ModelSpec, kept: Path, progress: Progress, *, trust: bool) -> Network:
+    """Build the network of a recipe; with pretrained weights once, which an interrupted training finds in ``kept``."""
+    torch.manual_seed(recipe.seed)
+    if not recipe.model.pretrained:
+        return Network(spec.build(trust=trust).eval(), spec, recipe.input)
+    if (kept / WEIGHTS).is_file():
+        return load_network(kept)
+    module, spec, expected = with_pretrained_weights(spec, recipe.model.pretrained, progress)
+    policy = recipe.input
+    if expected is None:
+        progress.say("the pretrained weights expect pictures that are not RGB: training has to make up for it")
+    elif recipe.normalised_by_weights:
+        policy = policy.model_copy(update={"mean": expected.mean, "std": expected.std})
+    elif caution := expected.otherwise(policy.mean, policy.std):
+        progress.say(caution)
+    network = Network(module.eval(), spec, policy)
+    network.save(kept)
     return network
 
 
@@ -286,9 +352,28 @@ def refuse_other_network(recipe: Recipe, network: Network) -> None:
         )
 
 
+def _as_recipe_says(recipe: Recipe, network: Network) -> Network:
+    """A network in one file knows its size at most: all else about its input, and its output, the recipe says.
+
+    Raises:
+        UserError: the file takes pictures of other channels.
+    """
+    mine, own = recipe.input, network.origin
+    if len(mine.mean) != len(own.mean):
+        raise UserError(
+            f"{recipe.model.checkpoint} takes {len(own.mean)} channels, and the input has {len(mine.mean)}: give as "
+            "many values of input.mean and input.std"
+        )
+    sizes = {side: getattr(own, side) for side in ("height", "width") if side not in mine.model_fields_set}
+    spec = network.spec.model_copy(update={"output": recipe.model.output})
+    return replace(network, origin=mine.model_copy(update=sizes), spec=spec)
+
+
 def _training_name(recipe: Recipe, data_digest: str, weights_digest: str) -> str:
     """Name the reference's training by all it depends on."""
     made_from = recipe.model_dump(mode="json", include={"task", "model", "input", "train", "seed", "device"})
+    if recipe.normalised_by_weights or recipe.model.whole:
+        made_from["input"] = recipe.plan()["input"]
     return f"reference-{digest_of([made_from, data_digest, weights_digest])}"
 
 
@@ -319,6 +404,8 @@ def fit_reference(
     The training's state lies in ``folder``.
     """
     refuse_wrong_output(network, task)
+    if reason := refuses_batches(network.scores, network.example(batch=2)):
+        raise UserError(f"the network {reason}: it cannot be trained; leave train out, or give one that takes batches")
     batches = Batches(
         train, network.input, task, augment=settings.augment, sampler=settings.sampler, mix=settings.mix
     )  # fmt: skip

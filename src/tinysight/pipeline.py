@@ -17,7 +17,6 @@ from tinysight.errors import UserError
 from tinysight.files import read_json, write_json
 from tinysight.job import Job, refuse_missing_files
 from tinysight.measure.candidate import FINAL_ROUNDS, FINAL_RUNS
-from tinysight.measure.compute import COUNTER
 from tinysight.measure.latency import interleave, restless, speedup
 from tinysight.measure.quality import PerImage
 from tinysight.measure.records import Speedup
@@ -51,9 +50,9 @@ class _FinalTimes(Config):
     """What ``choice.json`` holds for every finalist."""
 
     speedup: Speedup
-    speedup_eager: Speedup
+    speedup_eager: Speedup | None
     latency_ms: _Percentiles
-    eager_p50: float = Field(gt=0)
+    eager_p50: float | None = Field(gt=0)
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ def verify(job: Job, workshop: Workshop, folder: RunFolder, best: CandidateRecor
         "baseline": _baseline(workshop, folder),
         "cautions": _cautions(job, workshop, folder, best),
         "metric_definition": job.task.metric_definition,
-        "mac_counter": COUNTER,
+        "mac_counter": workshop.mac_counter,
         "data": _sizes(job) | {"digest": job.data_digest},
         "environment": environment(),
     }
@@ -161,9 +160,11 @@ def _ratios(workshop: Workshop, final: Sequence[CandidateRecord]) -> dict[str, d
     return {
         record.id: {
             "speedup": speedup(reference_id, times[reference_id], times[record.id]).model_dump(mode="json"),
-            "speedup_eager": speedup(EAGER, times[EAGER], times[record.id]).model_dump(mode="json"),
+            "speedup_eager": speedup(EAGER, times[EAGER], times[record.id]).model_dump(mode="json")
+            if EAGER in times
+            else None,
             "latency_ms": {"p50": p50[record.id], "p90": p90[record.id], "runs": times[record.id].size},
-            "eager_p50": p50[EAGER],
+            "eager_p50": p50.get(EAGER),
         }
         for record in final
     }
@@ -175,7 +176,7 @@ def _with_final_times(record: CandidateRecord, kept: Mapping[str, Any]) -> Candi
     return record.with_(
         latency_ms=record.latency_ms.model_copy(update=kept["latency_ms"]),
         speedup=Speedup.model_validate(kept["speedup"]),
-        speedup_eager=Speedup.model_validate(kept["speedup_eager"]),
+        speedup_eager=kept["speedup_eager"] and Speedup.model_validate(kept["speedup_eager"]),
     )
 
 

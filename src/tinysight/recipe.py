@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, Field, InstanceOf, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, InstanceOf, ValidationError, ValidationInfo, field_validator, model_validator
 
 from tinysight.config import Config
 from tinysight.data import InputPolicy
@@ -21,7 +21,7 @@ from tinysight.engines import ENGINES
 from tinysight.engines.settings import EngineSettings
 from tinysight.errors import UserError, nearest, unknown_name
 from tinysight.files import parse_yaml, read_json
-from tinysight.models.settings import ModelSettings
+from tinysight.models.settings import ONNX_FILE, ModelSettings
 from tinysight.reduction.step import Kind, Reduction
 from tinysight.reduction.table import METHODS
 from tinysight.search.goal import Goal
@@ -74,6 +74,12 @@ class Recipe(Config):
             raise ValueError(reason)
         return train
 
+    @model_validator(mode="after")
+    def _trains_what_can_be_trained(self) -> Recipe:
+        if self.train and self.model.whole and self.model.whole.suffix == ONNX_FILE:
+            raise ValueError("train: an ONNX file cannot be trained: leave train out")
+        return self
+
     def plan(self) -> dict[str, Any]:
         """Return the resolved recipe, JSON-like: equal plans are equal runs."""
         content = self.model_dump(mode="json", exclude={"data", "stages"})
@@ -81,12 +87,23 @@ class Recipe(Config):
         content["stages"] = [stage.plan() for stage in self.stages]
         if self.val_fraction == VAL_FRACTION:  # plans without it mean the same
             del content["val_fraction"]
-        if self.model.checkpoint:  # whose settings these are not
+        if self.model.whole:
+            content["model"] = {"checkpoint": content["model"]["checkpoint"], "output": self.model.output}
+            content["input"] = self.input.model_dump(mode="json", exclude_unset=True)  # the file says the rest
+        elif self.model.checkpoint:  # whose settings these are not
             content["model"] = {"checkpoint": content["model"]["checkpoint"]}
             del content["input"]
             if views := self.input.asked_views:
                 content["input"] = views
+        if self.normalised_by_weights:
+            del content["input"]["mean"], content["input"]["std"]
         return content
+
+    @property
+    def normalised_by_weights(self) -> bool:
+        """Whether mean and std are left to the pretrained weights, which know what they were trained with."""
+        said = {"mean", "std"} & self.input.model_fields_set
+        return bool(self.model.pretrained) and not said and self.input.normalised_by == "tinysight"
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:

@@ -94,8 +94,9 @@ def ship(
     builds = into is not None or bundle.lineage["spec"]["builder"] in ZOO
     network = load_network(artifact / CHECKPOINT, into=into) if builds else None
     proof = agreement(artifact, network, open_data(run / DATA).split("val"), threads)
+    licences = LICENCES | bundle.licences
     complete = bundle.model_copy(
-        update={"measurement": record.line(), "agreement": proof, "versions": versions(), "licences": LICENCES}
+        update={"measurement": record.line(), "agreement": proof, "versions": versions(), "licences": licences}
     )
     draft.mkdir(parents=True, exist_ok=True)
     for file in files:

@@ -22,7 +22,7 @@ from tinysight.engines.torch import Eager
 from tinysight.errors import UserError
 from tinysight.job import Job, refuse_wrong_output
 from tinysight.measure.candidate import Bench, Measured, Timer
-from tinysight.measure.compute import count_macs
+from tinysight.measure.compute import COUNTER, count_macs
 from tinysight.measure.latency import time_calls
 from tinysight.measure.process import MeasuringProcess
 from tinysight.measure.quality import PER_IMAGE, PerImage
@@ -31,6 +31,7 @@ from tinysight.models.liveness import parameter_counts
 from tinysight.progress import Progress
 from tinysight.reduction.artifact import make_artifact
 from tinysight.reduction.network import CHECKPOINT, Network, load_network
+from tinysight.reduction.onnx_file import ONNX_COUNTER
 from tinysight.reduction.step import Context, NotApplicable, PrecisionReduction, Reduction
 from tinysight.reduction.table import METHODS
 from tinysight.runs.folder import RunFolder
@@ -88,7 +89,8 @@ class Workshop:
         make_artifact(network, self._job.task, artifact, None)
         if (training / HISTORY).is_file():
             shutil.copyfile(training / HISTORY, artifact / HISTORY)
-        measured = self._bench.measure(artifact, "val", artifact / PER_IMAGE, {EAGER: self._eager_timer(network)})
+        eager = {} if network.file else {EAGER: self._eager_timer(network)}
+        measured = self._bench.measure(artifact, "val", artifact / PER_IMAGE, eager)
         own = Speedup(vs=self.reference_id, ratio=1.0, low=1.0, high=1.0)
         record = CandidateRecord(
             id=self.reference_id,
@@ -98,6 +100,7 @@ class Workshop:
             config=dict(self._job.plan.get("model", {})),
             seed=self._job.seed,
             verdict="reference",
+            why="; ".join(f"began with {weights}, licence: {weights.licence}" for weights in network.spec.weights),
             drop=NO_DROP,
             **self._fields(self.reference_id, network, measured, own),
             training=training_time(training),
@@ -127,6 +130,11 @@ class Workshop:
             self._folder.keep(record)
         return record
 
+    @property
+    def mac_counter(self) -> str:
+        """What counts multiply-accumulates, in words."""
+        return f"{COUNTER}; {ONNX_COUNTER}" if self._reference_network.file else COUNTER
+
     def network(self, identity: str) -> Network:
         """Load a candidate's network from its checkpoint."""
         return load_network(self._folder.artifact(identity) / CHECKPOINT, into=self._job.pristine)
@@ -136,8 +144,12 @@ class Workshop:
         return PerImage.load(self._folder.artifact(identity) / PER_IMAGE)
 
     def timers(self) -> dict[str, Timer]:
-        """Return the timers every candidate is compared with: the reference on the engine, and in eager PyTorch."""
-        return {self.reference_id: self._reference_process.time, EAGER: self._eager}
+        """Return the timers every candidate is compared with: the reference on the engine, and in eager PyTorch.
+
+        A reference that came as an ONNX file is not PyTorch's, and has the first alone.
+        """
+        compiled: dict[str, Timer] = {self.reference_id: self._reference_process.time}
+        return compiled if self._reference_network.file else compiled | {EAGER: self._eager}
 
     def start(self, identity: str) -> MeasuringProcess:
         """Start a process that holds a candidate compiled; it ends with the workshop."""
@@ -183,6 +195,8 @@ class Workshop:
         if reason := variant.refuse_after([step["kind"] for step in parent.steps]):
             raise NotApplicable(reason)
         source = self.network(parent.id)
+        if source.file and not variant.takes_files:
+            raise NotApplicable(f"{source.spec.label} is an ONNX file: {variant.name} needs the network in PyTorch")
         context = self._context(parent, record)
         # After all that is loaded on first use, which draws random numbers: a run that goes on makes the same networks.
         torch.manual_seed(self._job.seed)
@@ -267,7 +281,9 @@ class Workshop:
 
     def _fields(self, identity: str, network: Network, measured: Measured, versus: Speedup) -> dict[str, Any]:
         """Return what was measured, as fields of a record."""
-        total, used, nonzero = parameter_counts(network.scores, network.example())
+        example = network.example()
+        counts = network.file.parameter_counts() if network.file else parameter_counts(network.scores, example)
+        total, used, nonzero = counts
         return {
             "steps": [{"kind": step.kind, "method": step.method, "version": step.version} for step in network.steps],
             "quality": measured.quality,
@@ -275,11 +291,11 @@ class Workshop:
             "params_total": total,
             "params_used": used,
             "nonzero": nonzero,
-            "macs": count_macs(network.scores, network.example()),
+            "macs": network.file.macs(example) if network.file else count_macs(network.scores, example),
             "latency_ms": measured.latency_ms,
             "e2e_ms": measured.e2e_ms,
             "speedup": versus,
-            "speedup_eager": measured.speedups[EAGER],
+            "speedup_eager": measured.speedups.get(EAGER),
             "peak_rss_mb": measured.peak_rss_mb,
             "precision": measured.precision,
             "artifact": self._folder.artifact(identity).relative_to(self._folder.path).as_posix(),

@@ -101,3 +101,17 @@ def test_code_that_is_not_there_is_named(cli, recipe: Path) -> None:
     )
     assert answer.code == 2
     assert "nowhere:Net cannot be imported" in answer.err
+
+
+def test_a_trusted_networks_checkpoint_is_a_reference_too(cli, recipe: Path, tmp_path: Path) -> None:
+    assert cli("train", recipe, "train.epochs=1", "--trust", "--out", tmp_path / "first").code == 0
+    text = recipe.read_text()
+    (tmp_path / "again.yaml").write_text(
+        "\n".join(line for line in text.splitlines() if not line.startswith(("model", "input")))
+        + "\nmodel: {checkpoint: first/network}\n"
+    )
+    answer = cli("reduce", tmp_path / "again.yaml", "--out", tmp_path / "run")
+    assert answer.code == 2
+    assert "add --trust" in answer.err
+    answer = cli("reduce", tmp_path / "again.yaml", "--trust", "--out", tmp_path / "run")
+    assert answer.code == 0, answer.err

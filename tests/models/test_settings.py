@@ -19,6 +19,24 @@ def test_an_unknown_network_suggests_the_nearest():
         ModelSettings(name="unett")
 
 
+def test_settings_without_pretrained_are_written_as_they_always_were():
+    assert "pretrained" not in ModelSettings().model_dump()
+    assert (
+        ModelSettings.model_validate(ModelSettings(pretrained="ssl").model_dump(exclude_unset=True)).pretrained == "ssl"
+    )
+
+
+def test_two_sources_of_weights_are_refused():
+    with pytest.raises(ValidationError, match="checkpoint and pretrained both bring weights"):
+        ModelSettings.model_validate({"checkpoint": "folder", "pretrained": True})
+
+
+@pytest.mark.parametrize("key", ["name", "encoder", "args"])
+def test_a_file_that_is_the_whole_network_brings_its_own_architecture(key: str):
+    with pytest.raises(ValidationError, match=f"is the whole network: take {key} out"):
+        ModelSettings.model_validate({"checkpoint": "net.onnx", key: {} if key == "args" else "unet"})
+
+
 def test_an_unknown_key_is_refused():
     with pytest.raises(ValidationError, match="encodr"):
         ModelSettings.model_validate({"encodr": "resnet18"})

@@ -1,4 +1,4 @@
-"""The libraries that networks come from: which encoders they have, and how one is built without a download."""
+"""The libraries that networks come from: which encoders they have, and how one is built."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
 CHOSEN_ELSEWHERE = {
     "encoder": "it is a setting of its own",
     "encoder_name": "the encoder is a setting of its own",
-    "encoder_weights": "weights start random, or come from model.checkpoint",
+    "encoder_weights": "weights start random, or come from model.pretrained, model.weights or model.checkpoint",
     "in_channels": "photos have three channels",
     "classes": "their number follows from the data",
     "num_classes": "their number follows from the data",
@@ -64,8 +64,10 @@ def parameters_of(source: str) -> dict[str, inspect.Parameter]:
     return dict(inspect.signature(found(source)).parameters)
 
 
-def build_decoder(name: str, source: str, args: dict[str, Any]) -> nn.Module:
+def build_decoder(name: str, source: str, args: dict[str, Any], pretrained: str | None) -> nn.Module:
     """Build a decoder of segmentation-models-pytorch on ``args['encoder']``, of its own or of timm.
+
+    ``pretrained`` is the tag of the encoder's trained weights, which the library then loads or downloads.
 
     Raises:
         UserError: an unknown encoder, or arguments the library refuses.
@@ -76,11 +78,16 @@ def build_decoder(name: str, source: str, args: dict[str, Any]) -> nn.Module:
     _refuse_loading(name, options)
     _refuse_swallowed(name, library_class, encoder, options)
     about = f"{name} with encoder '{encoder}' and {options}"
-    return _built(about, lambda: library_class(encoder_name=encoder, encoder_weights=None, **options))
+    weights: str | bool | None = pretrained
+    if pretrained is not None and encoder.startswith("tu-"):  # timm's tags are part of the name
+        encoder, weights = f"{encoder}.{pretrained}", True
+    return _built(about, lambda: library_class(encoder_name=encoder, encoder_weights=weights, **options))
 
 
-def build_classifier(name: str, source: str, args: dict[str, Any]) -> nn.Module:
+def build_classifier(name: str, source: str, args: dict[str, Any], pretrained: str | None) -> nn.Module:
     """Build the classification network ``args['encoder']`` of timm, or of torchvision where timm has none of that name.
+
+    ``pretrained`` is the tag of timm's trained weights, which it then loads or downloads.
 
     Raises:
         UserError: an unknown network, or arguments the library refuses.
@@ -93,8 +100,8 @@ def build_classifier(name: str, source: str, args: dict[str, Any]) -> nn.Module:
     of_timm, of_torchvision = classifier_names()
     about = f"{name} '{encoder}' with {options}"
     if encoder in of_timm:
-        create = found(source)
-        return _built(about, lambda: create(encoder, pretrained=False, num_classes=classes, **options))
+        create, full = found(source), encoder if pretrained is None else f"{encoder}.{pretrained}"
+        return _built(about, lambda: create(full, pretrained=pretrained is not None, num_classes=classes, **options))
     if encoder in of_torchvision:
         return _built(
             about, lambda: torchvision.models.get_model(encoder, weights=None, num_classes=classes, **options)
@@ -102,8 +109,8 @@ def build_classifier(name: str, source: str, args: dict[str, Any]) -> nn.Module:
     raise unknown_name("classification network", str(encoder), [*of_timm, *of_torchvision])
 
 
-def build_own(name: str, source: str, args: dict[str, Any]) -> nn.Module:
-    """Build a network of tinysight's own.
+def build_own(name: str, source: str, args: dict[str, Any], _pretrained: str | None) -> nn.Module:
+    """Build a network of tinysight's own, of which no trained weights are offered.
 
     Raises:
         UserError: an argument it does not have, or a value it refuses.
@@ -136,7 +143,7 @@ def _refuse_loading(name: str, options: dict[str, Any]) -> None:
         if option in options:
             raise UserError(
                 f"{name} does not take the argument '{option}', which loads weights: take it out, and give trained "
-                "weights as model.checkpoint"
+                "weights as model.pretrained, model.weights or model.checkpoint"
             )
 
 

@@ -5,14 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from tinysight.config import Config
 from tinysight.errors import unknown_name
 from tinysight.models.spec import ModelSpec
 from tinysight.models.zoo import CHOSEN_ELSEWHERE, ZOO
 
-__all__ = ["LibraryArgs", "ModelSettings"]
+__all__ = ["ONNX_FILE", "PROGRAM", "LibraryArgs", "ModelSettings"]
+
+PROGRAM = ".pt2"
+ONNX_FILE = ".onnx"
+"""How the names of files end that hold a whole network: what ``torch.export.save`` wrote, and ONNX."""
 
 
 def _refuse_chosen_elsewhere(args: dict[str, Any]) -> dict[str, Any]:
@@ -21,6 +32,8 @@ def _refuse_chosen_elsewhere(args: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(f"'{key}' is no argument to give: {CHOSEN_ELSEWHERE[key]}")
     return args
 
+
+WHOLE = (PROGRAM, ONNX_FILE)
 
 LibraryArgs = Annotated[dict[str, Any], AfterValidator(_refuse_chosen_elsewhere)]
 """Arguments of a network's library, without those that tinysight chooses."""
@@ -32,8 +45,10 @@ class ModelSettings(Config):
     ``name`` is a row of the zoo with an ``encoder`` where it has one; ``import``, written instead, is the path of a
     class or function, ``package.module:Class``, that is called with ``args`` alone. ``weights`` is a file with trained
     weights, of the network or of another implementation that its row knows. ``checkpoint`` is a folder written by
-    ``tinysight train`` or a candidate's ``network`` folder; it brings its own architecture. Nothing is ever downloaded:
-    without weights or checkpoint, weights start random. ``output`` names the part of the result that holds the scores,
+    ``tinysight train`` or a candidate's ``network`` folder, or a whole network in one file; it brings its own
+    architecture. ``pretrained`` lets the
+    network's library download trained weights, True for its usual ones or their tag; without it nothing is ever
+    downloaded, and weights start random. ``output`` names the part of the result that holds the scores,
     where there are several.
     """
 
@@ -43,6 +58,7 @@ class ModelSettings(Config):
     output: str | int | None = None
     weights: Path | None = None
     checkpoint: Path | None = None
+    pretrained: bool | str = False
 
     @model_validator(mode="before")
     @classmethod
@@ -68,9 +84,20 @@ class ModelSettings(Config):
     def _zoo_takes_library_args(self) -> ModelSettings:
         if not self.foreign:
             _refuse_chosen_elsewhere(self.args)
-        if self.weights and self.checkpoint:
-            raise ValueError("weights and checkpoint both bring weights: give one of them")
+        if self.whole and (beside := sorted({"name", "encoder", "args"} & self.model_fields_set)):
+            raise ValueError(f"a {self.whole.suffix} file is the whole network: take {beside[0]} out")
+        sources = [key for key in ("weights", "checkpoint", "pretrained") if getattr(self, key)]
+        if len(sources) > 1:
+            raise ValueError(f"{sources[0]} and {sources[1]} both bring weights: give one of them")
+        if self.pretrained and self.foreign:
+            raise ValueError("pretrained weights are those of a library, not of imported code: give them as weights")
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_before_there_was_pretrained(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave it out where it is not asked for: plans and identities without it mean the same."""
+        content: dict[str, Any] = write(self)
+        return content if self.pretrained else {key: value for key, value in content.items() if key != "pretrained"}
 
     @property
     def foreign(self) -> bool:
@@ -78,9 +105,14 @@ class ModelSettings(Config):
         return ":" in self.name
 
     @property
+    def whole(self) -> Path | None:
+        """The file that holds architecture and weights of the whole network, where there is one."""
+        return self.checkpoint if self.checkpoint and self.checkpoint.suffix in WHOLE else None
+
+    @property
     def trained(self) -> bool:
         """Whether it comes with weights that somebody trained."""
-        return bool(self.weights or self.checkpoint)
+        return bool(self.weights or self.checkpoint or self.pretrained)
 
     def spec(self, classes: int) -> ModelSpec:
         """Return the specification of a network for ``classes`` classes."""

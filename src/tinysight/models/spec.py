@@ -11,9 +11,20 @@ from tinysight.errors import UserError
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["LIVE", "ModelSpec"]
+__all__ = ["LIVE", "ModelSpec", "Provenance"]
 
 LIVE = "live"
+
+
+class Provenance(Config):
+    """Where trained weights come from: their address, the library's ``tag`` for them, and the licence stated there."""
+
+    source: str
+    tag: str
+    licence: str
+
+    def __str__(self) -> str:
+        return f"pretrained weights {self.source} ({self.tag})"
 
 
 class ModelSpec(Config):
@@ -22,13 +33,15 @@ class ModelSpec(Config):
     ``builder`` is a row of the zoo (``pspnet``, ``unet``, …), an import path ``package.module:Class``, or ``live`` for
     an object handed over from Python, which only its owner can build again. ``output`` names the part of the network's
     result that holds the scores: a key of a dict, an index of a tuple, an attribute, or None where the result is the
-    tensor itself.
+    tensor itself. ``weights`` only records which pretrained weights this network, or one it was made from, began with:
+    building downloads nothing.
     """
 
     builder: str
     args: dict[str, Any] = {}
     output: str | int | None = None
     parent: str | None = None
+    weights: tuple[Provenance, ...] = ()
 
     @property
     def label(self) -> str:

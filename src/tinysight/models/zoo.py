@@ -31,11 +31,13 @@ class ZooRow:
     """One builder: the class or function it stands for, who calls it, the task it serves, and where it comes from."""
 
     source: str
-    family: Callable[[str, str, dict[str, Any]], nn.Module]
+    family: Callable[[str, str, dict[str, Any], str | None], nn.Module]
     task: str
     about: str
     adapt: str = ""
     """``package.module:name`` of what turns another implementation's weights into its own."""
+    takes_torchvision: bool = False
+    """Whether that implementation is torchvision's network of its encoder's name."""
 
     @property
     def has_encoder(self) -> bool:
@@ -47,8 +49,9 @@ def _decoder(library_class: str, about: str) -> ZooRow:
     return ZooRow(f"{SMP}:{library_class}", build_decoder, "segmentation", about)
 
 
-def _own(source: str, task: str, about: str, adapt: str = "") -> ZooRow:
-    return ZooRow(f"tinysight.models.{source}", build_own, task, about, f"tinysight.models.{adapt}" if adapt else "")
+def _own(source: str, task: str, about: str, adapt: str = "", *, takes_torchvision: bool = False) -> ZooRow:
+    adapted = f"tinysight.models.{adapt}" if adapt else ""
+    return ZooRow(f"tinysight.models.{source}", build_own, task, about, adapted, takes_torchvision)
 
 
 ZOO: dict[str, ZooRow] = {
@@ -65,7 +68,11 @@ ZOO: dict[str, ZooRow] = {
     "segformer": _decoder("Segformer", "all-MLP decoder (Xie et al. 2021)"),
     "dpt": _decoder("DPT", "dense prediction transformer (Ranftl et al. 2021)"),
     "fcn": _own(
-        "fcn:FCN", "segmentation", "VGG made convolutional; stride 32, 16 or 8 (Long et al. 2015)", "fcn:from_vgg"
+        "fcn:FCN",
+        "segmentation",
+        "VGG made convolutional; stride 32, 16 or 8 (Long et al. 2015)",
+        "fcn:from_vgg",
+        takes_torchvision=True,
     ),
     "enet": _own("enet:ENet", "segmentation", "real-time bottlenecks (Paszke et al. 2016)", "enet:from_pytorch_enet"),
     "unet_plain": _own("unet:PlainUNet", "segmentation", "3×3 convolutions, nearest upsampling, no batch norm"),
@@ -82,10 +89,11 @@ def defaults_of(name: str) -> dict[str, Any] | None:
     return {key: value.default for key, value in parameters.items() if key not in CHOSEN_ELSEWHERE}
 
 
-def build(name: str, args: dict[str, Any]) -> nn.Module:
+def build(name: str, args: dict[str, Any], pretrained: str | None = None) -> nn.Module:
     """Build row ``name`` of the zoo with ``args``: ``encoder`` where it has one, ``classes``, and its source's own.
 
-    Nothing is downloaded: weights start random, and trained ones come from a checkpoint.
+    Weights start random and nothing is downloaded, unless ``pretrained`` is the library's tag of trained weights:
+    ``models.pretrained`` alone gives it, after it has said what is fetched.
 
     Raises:
         UserError: an unknown row or encoder, or arguments the builder refuses.
@@ -93,7 +101,7 @@ def build(name: str, args: dict[str, Any]) -> nn.Module:
     if name not in ZOO:
         raise unknown_name("network", name, ZOO)
     row = ZOO[name]
-    return row.family(name, row.source, args)
+    return row.family(name, row.source, args, pretrained)
 
 
 def adapt_of(name: str) -> Adapt | None:

@@ -59,5 +59,5 @@ def agreement(artifact: Path, network: Network | None, samples: Sequence[Sample]
             f"{a} - {b}": float(np.abs(scores[a] - scores[b]).max()) for a, b in combinations(scores, 2)
         },
         "score_range": float(max(np.abs(values).max() for values in scores.values())),
-        "torch": weights if network is not None else "not run: a live network is rebuilt by its owner only",
+        "torch": weights if network is not None else "not run: this network came live or in a file",
     }

@@ -36,7 +36,10 @@ def make_artifact(network: Network, task: Task, folder: Path, float_export: Path
     draft.mkdir(parents=True)
     target = draft / MODEL_ONNX
     if float_export is None:
-        export_onnx(network.scores, network.example(), target)
+        if network.file:
+            network.file.write(target)
+        else:
+            export_onnx(network.scores, network.example(), target)
         float_export = target
     record = network.precision
     if record.tensors:
@@ -64,4 +67,5 @@ def describe(network: Network, task: Task) -> Bundle:
         stored=record.stored,
         execute=record.execute,
         lineage={"spec": network.spec.model_dump(mode="json"), "steps": steps},
+        licences={str(weights): weights.licence for weights in network.spec.weights},
     )

@@ -17,8 +17,11 @@ from tinysight.config import Config, digest_of
 from tinysight.data import InputPolicy
 from tinysight.errors import UserError, one_line
 from tinysight.files import read_json, write_atomically, write_json
-from tinysight.models.scores import FixedMode, Scores
-from tinysight.models.spec import LIVE, ModelSpec
+from tinysight.models.scores import Scores
+from tinysight.models.settings import ONNX_FILE, PROGRAM
+from tinysight.models.spec import ModelSpec
+from tinysight.reduction.brought import read_program
+from tinysight.reduction.onnx_file import ONNX, OnnxFile, onnx_of_checkpoint, read_onnx
 from tinysight.reduction.precision.record import PrecisionRecord
 from tinysight.reduction.step import InputReduction, Step, StructureReduction
 from tinysight.reduction.table import METHODS
@@ -57,6 +60,11 @@ class Network:
     def scores(self) -> nn.Module:
         """The network as image batch -> score tensor; shares its weights with ``module``."""
         return Scores(self.module, self.spec.output)
+
+    @property
+    def file(self) -> OnnxFile | None:
+        """The ONNX file this network is, where it is one: nothing in it can be trained or taken apart."""
+        return self.module if isinstance(self.module, OnnxFile) else None
 
     @property
     def precision(self) -> PrecisionRecord:
@@ -121,11 +129,11 @@ class Network:
 
 
 def load_network(folder: Path | str, *, into: nn.Module | None = None, trust: bool = False) -> Network:
-    """Rebuild a network: build its spec, replay its structure steps, load its weights.
+    """Rebuild a network: build its spec, replay its structure steps, load its weights; or read one from its file.
 
     Args:
         folder: what ``Network.save`` wrote, or a candidate's folder that holds it; or a ``.pt2`` of ``torch.export``,
-            whose input counts as normalised.
+            or an ``.onnx`` file, whose input counts as normalised.
         into: for a checkpoint of a live network, a fresh instance of it, as it was before any reduction; it is copied.
         trust: allow a builder that is an import path, or a ``.pt2`` file; their code then runs.
 
@@ -133,16 +141,23 @@ def load_network(folder: Path | str, *, into: nn.Module | None = None, trust: bo
         UserError: files are missing, the builder is not trusted or not given, or the weights do not fit.
     """
     if not isinstance(folder, str | Path):
-        raise UserError(f"a checkpoint is a folder or a .pt2 file, got {type(folder).__name__}: give its path")
+        raise UserError(
+            f"a checkpoint is a folder, a .pt2 or an .onnx file, got {type(folder).__name__}: give its path"
+        )
     folder = Path(folder)
-    if folder.suffix == ".pt2":
-        return _load_program(folder, trust)
+    if folder.suffix == PROGRAM:
+        return Network(*read_program(folder, trust=trust))
+    if folder.suffix == ONNX_FILE:
+        return Network(*read_onnx(folder))
     folder = checkpoint_folder(folder)
     stored = _read(folder / "spec.json", _Stored)
     steps = _read(folder / "steps.json", tuple[Step, ...])
     # A student has a builder, whatever it was made from.
     given = into if stored.spec.parent is None else None
-    module = stored.spec.build(trust=trust) if given is None else copy.deepcopy(given)
+    if stored.spec.builder == ONNX:
+        module: nn.Module = onnx_of_checkpoint(folder / WEIGHTS)
+    else:
+        module = stored.spec.build(trust=trust) if given is None else copy.deepcopy(given)
     for step in steps:
         method = METHODS.get(step.method)
         if method is None or step.version > method.version:
@@ -171,22 +186,6 @@ def checkpoint_folder(path: Path) -> Path:
                 "such as 'tinysight train' prints"
             )
     return folder
-
-
-def _load_program(path: Path, trust: bool) -> Network:
-    if not path.is_file():
-        raise UserError(f"{path} does not exist: give a program written by torch.export.save")
-    if not trust:
-        raise UserError(
-            f"{path} is a torch.export program: loading it unpickles what its maker stored and runs the operators it "
-            "names; pass trust=True if you know where it comes from"
-        )
-    program = torch.export.load(path)
-    _, channels, height, width = program.example_inputs[0][0].shape
-    policy = InputPolicy(
-        height=height, width=width, mean=(0.0,) * channels, std=(1.0,) * channels, normalised_by="caller"
-    )
-    return Network(FixedMode(program.module()), ModelSpec(builder=LIVE, args={"class": path.name}), policy)
 
 
 def _replay(method: type[StructureReduction], module: nn.Module, step: Step, folder: Path) -> nn.Module:

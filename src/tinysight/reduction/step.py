@@ -107,6 +107,8 @@ class Reduction(Config, ABC):
     lossless: ClassVar[bool] = False
     recovers: ClassVar[bool] = False
     trains: ClassVar[bool] = False
+    takes_files: ClassVar[bool] = False
+    """Whether it can reduce a network that is an ONNX file, without modules or weights in torch."""
 
     @abstractmethod
     def reduce(self, network: Network, context: Context) -> Network:
@@ -177,6 +179,7 @@ class ArchitectureReduction(Reduction):
     follows: ClassVar[frozenset[Kind]] = _FLOAT
     precedes: ClassVar[frozenset[Kind]] = _ANY
     inherits: ClassVar[bool] = False
+    takes_files: ClassVar[bool] = True
 
     @abstractmethod
     def design(self, spec: ModelSpec, classes: int) -> ModelSpec:
@@ -231,5 +234,6 @@ class PrecisionReduction(Reduction):
     changes: ClassVar[Kind] = "precision"
     follows: ClassVar[frozenset[Kind]] = _FLOAT
     precedes: ClassVar[frozenset[Kind]] = frozenset()
+    takes_files: ClassVar[bool] = True
     storage_only: ClassVar[bool] = False
     """Whether engines convert the weights back before they multiply: smaller, never faster."""

@@ -7,7 +7,9 @@ import copy
 import torch
 from torch import Tensor, nn
 
-__all__ = ["largest_difference", "run", "trains"]
+from tinysight.errors import one_line
+
+__all__ = ["largest_difference", "refuses_batches", "run", "trains"]
 
 
 def run(scores: nn.Module, images: Tensor) -> Tensor:
@@ -31,6 +33,15 @@ def largest_difference(one: nn.Module, other: nn.Module, images: Tensor) -> floa
     if first.shape != second.shape:
         return float("inf")
     return float((first - second).abs().nan_to_num(nan=float("inf")).max())
+
+
+def refuses_batches(scores: nn.Module, images: Tensor) -> str:
+    """Say why a network does not take several images at once, which training needs; empty where it does."""
+    try:
+        run(scores, images)
+    except Exception as error:  # whatever a network raises that was made for one image
+        return f"does not take {len(images)} images at once ({one_line(error, 160)})"
+    return ""
 
 
 def trains(scores: nn.Module, images: Tensor) -> bool:

@@ -63,7 +63,8 @@ def _numbers(record: CandidateRecord) -> list[str]:
                 f"| {name} | {latency_text(latency)} ms (p90 {latency.p90:.2f}) | median of {latency.runs}, {where} |"
             )
     for name, faster in (("compiled reference", record.speedup), ("eager PyTorch reference", record.speedup_eager)):
-        lines.append(f"| times faster than the {name} | {speedup_text(faster)} | interleaved rounds, 5–95 % |")
+        if faster:
+            lines.append(f"| times faster than the {name} | {speedup_text(faster)} | interleaved rounds, 5–95 % |")
     lines.append(f"| multiply-accumulates | {count_text(record.macs)} | one image |")
     lines.append(f"| peak memory | {record.peak_rss_mb or 0:.0f} MiB | whole engine process |")
     return lines

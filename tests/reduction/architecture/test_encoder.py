@@ -82,6 +82,12 @@ def test_the_same_encoder_is_nothing_to_do(reference, make_context):
         Encoder(to="test_resnet").reduce(reference, make_context(reference))
 
 
+def test_a_student_without_pretrained_weights_keeps_its_identity():
+    assert "pretrained" not in SWAP.model_dump()
+    assert Encoder(to="resnet10t", pretrained="c3_in1k").model_dump()["pretrained"] == "c3_in1k"
+    assert Encoder(to="resnet10t", pretrained=True).label == "resnet10t pretrained"
+
+
 def test_an_unknown_encoder_is_named(reference, make_context):
     with pytest.raises(UserError, match="'resnet10tt': did you mean 'resnet10t'"):
         Encoder(to="resnet10tt").reduce(reference, make_context(reference))

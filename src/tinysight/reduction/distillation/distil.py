@@ -48,7 +48,7 @@ class Distil(Learning):
         from tinysight.training.losses import task_loss
         from tinysight.training.soft_targets import soft_targets
 
-        self._refuse_frozen(network)
+        self._refuse_untrainable(network)
         further = self._further(context)
         batches = self._batches([*context.train, *further], network, context)
         hard = task_loss("cross_entropy", context.task)

@@ -24,7 +24,7 @@ class Finetune(Learning):
         from tinysight.training.batches import Batches
         from tinysight.training.losses import task_loss
 
-        self._refuse_frozen(network)
+        self._refuse_untrainable(network)
         batches = Batches(context.train, network.input, context.task, augment=context.augment)
         trained = self._trained(network, context, batches, task_loss("cross_entropy", context.task))
         return trained.with_step(self.step(self.model_dump(mode="json") | {"images": len(context.train)}))

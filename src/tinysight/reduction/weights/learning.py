@@ -71,6 +71,10 @@ class Learning(WeightsReduction):
         return student
 
     @staticmethod
-    def _refuse_frozen(network: Network) -> None:
+    def _refuse_untrainable(network: Network) -> None:
+        from tinysight.reduction.verify import refuses_batches
+
         if not any(parameter.requires_grad for parameter in network.module.parameters()):
             raise NotApplicable("the network has no weights to train: all are frozen, or there are none")
+        if reason := refuses_batches(network.scores, network.example(batch=2)):
+            raise NotApplicable(f"the network {reason}, so it cannot be trained")
