@@ -4,6 +4,7 @@
     python benchmarks/results.py facade_sweep      # begins with the reference of facade_ads
     python benchmarks/results.py camvid
     python benchmarks/results.py unet_plants
+    python benchmarks/results.py goods_comparison
     python benchmarks/results.py grocery
 
 Every number on docs/results/NAME.md comes from the runs' own files; what earlier works reached is quoted. Remarks
@@ -30,6 +31,10 @@ from tinysight.runs.records import CandidateRecord
 
 ROOT = Path(__file__).parent.parent
 PAGES = ROOT / "docs" / "results"
+
+
+FIGURES = {"learning": "how the reference learned", "training": "quality against the time of training"}
+"""Pictures that a run may have besides its chart, and what they show."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,11 @@ PAGES_BY_NAME = {
         "Photos of a peanut field, 480 x 360: 241 for training and 60 for validation. Crop and weeds are both plant.",
         {"unet_plants": ["unet_plants.yaml"]},
         photos="Photos of the peanut data set, CC BY-SA 4.0; the pictures above are under the same terms.",
+    ),
+    "goods_comparison": Page(
+        "Networks, activation functions and optimizers, compared",
+        "Drawn goods on shelves, eight classes; every network is trained alike, from random weights.",
+        {"goods_comparison": ["goods_comparison.yaml"]},
     ),
     "grocery": Page(
         "Goods in shops: a DenseNet teaches a SqueezeNet",
@@ -269,10 +279,10 @@ def write_page(name: str, page: Page, runs: dict[str, Run]) -> Path:
             sweeps = f"{label}_sweeps.png"
             shutil.copyfile(run.folder / "sweeps.png", PAGES / sweeps)
             lines += [*sweep_lines(run), f"![quality against epochs, {label}]({sweeps})", ""]
-        if (run.folder / "learning.png").is_file():
-            learning = f"{label}_learning.png"
-            shutil.copyfile(run.folder / "learning.png", PAGES / learning)
-            lines += [f"![how the reference learned, {label}]({learning})", ""]
+        for kind, words in FIGURES.items():
+            if (run.folder / f"{kind}.png").is_file():
+                shutil.copyfile(run.folder / f"{kind}.png", PAGES / f"{label}_{kind}.png")
+                lines += [f"![{words}, {label}]({label}_{kind}.png)", ""]
         if page.photos:
             lines += [*photo_lines(label, run), page.photos, ""]
         lines += [*candidate_lines(run), "", *condition_lines(run), ""]

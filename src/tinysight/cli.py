@@ -194,6 +194,7 @@ def data_check(recipe: RecipeFile, overrides: Overrides = None, out: Out = None)
     """Count the samples of a recipe's data, draw a contact sheet, and find what is broken."""
     from tinysight.device import check_data
 
+    _keep_torch_tidy()  # the preview of augmentation uses it, where it is installed
     print(f"contact sheet: {check_data(recipe, overrides or [], out)}")
 
 
@@ -283,12 +284,16 @@ def _reduce(recipe: Any, out: Path | None, update: bool, trust: bool = False) ->
     print(f"report: {result.report.resolve()}")
 
 
-def _require_reduce_extra() -> None:
+def _keep_torch_tidy() -> None:
+    """Spare the cache folder that torch makes for a compiler never called here: it is told of one that exists."""
     import os
     import tempfile
 
-    # torch makes a cache folder for a compiler that is never called here; it is told of a folder that exists.
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", tempfile.gettempdir())
+
+
+def _require_reduce_extra() -> None:
+    _keep_torch_tidy()
     _require("torch", "safetensors", "onnx", "nncf", "jinja2", "matplotlib")
 
 
