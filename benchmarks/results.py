@@ -297,7 +297,7 @@ def write_page(name: str, page: Page, runs: dict[str, Run]) -> Path:
 
 def photo_lines(label: str, run: Run) -> Iterator[str]:
     """Copy some of the photos side by side, and yield the lines that show them."""
-    kinds = {"typical": "typical photos", "lost": "where most was lost", "worst": "where the shipped network errs most"}
+    kinds = {"typical": "typical photos", "worst": "where the shipped network errs most"}
     for kind, words in kinds.items():
         for source in sorted((run.folder / "samples").glob(f"{kind}_[0-9]_*.jpg"))[:2]:
             picture = f"{label}_{'_'.join(source.stem.split('_')[:2])}.jpg"
