@@ -98,6 +98,7 @@ def test_any_number_of_channels(mode: Literal["resize", "pad"], channels: int, s
         ({}, np.zeros((20, 20, 3), np.float32)),
         ({"normalised_by": "caller"}, np.zeros((20, 20, 3), np.float32)),
         ({"normalised_by": "caller"}, np.zeros((3, 20, 20), np.uint8)),
+        ({"normalised_by": "caller"}, np.zeros((20, 20), np.float32)),
     ],
 )
 def test_the_wrong_kind_of_picture_is_named(settings: dict[str, Any], picture: np.ndarray) -> None:

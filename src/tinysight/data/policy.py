@@ -126,7 +126,12 @@ class InputPolicy(Config):
         return np.ascontiguousarray((picture * scale + shift).transpose(2, 0, 1), dtype=np.float32)
 
     def size_of(self, picture: NDArray[Any]) -> Size:
-        """Return the (height, width) of a picture as this network takes it."""
+        """Return the (height, width) of a picture as this network takes it.
+
+        Raises:
+            UserError: its type or number of channels is not what the network was made for.
+        """
+        self.check(picture)
         height, width = picture.shape[:2] if self.normalised_by == "tinysight" else picture.shape[1:]
         return height, width
 
@@ -150,10 +155,10 @@ class InputPolicy(Config):
         Raises:
             UserError: the picture's type or number of channels is not what the network was made for.
         """
-        self.check(picture)
+        size = self.size_of(picture)
         own = self.normalised_by == "caller"
         pixels = picture.transpose(1, 2, 0).astype(np.float32) if own else picture
-        for canvas, group in groupby(views or self.views(pixels.shape[:2]), key=itemgetter(0)):
+        for canvas, group in groupby(views or self.views(size), key=itemgetter(0)):
             scaled = self._scaled(pixels, canvas)
             for view in group:
                 window = self._filled(scaled[view.top :, view.left :][: self.height, : self.width])
