@@ -46,10 +46,9 @@ class ModelSettings(Config):
     class or function, ``package.module:Class``, that is called with ``args`` alone. ``weights`` is a file with trained
     weights, of the network or of another implementation that its row knows. ``checkpoint`` is a folder written by
     ``tinysight train`` or a candidate's ``network`` folder, or a whole network in one file; it brings its own
-    architecture. ``pretrained`` lets the
-    network's library download trained weights, True for its usual ones or their tag; without it nothing is ever
-    downloaded, and weights start random. ``output`` names the part of the result that holds the scores,
-    where there are several.
+    architecture. ``pretrained`` lets the network's library download trained weights, True for its usual ones or their
+    tag; without it nothing is ever downloaded, and weights start random. ``output`` names the part of the result that
+    holds the scores, where there are several.
     """
 
     name: str = "pspnet"

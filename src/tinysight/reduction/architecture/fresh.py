@@ -23,7 +23,7 @@ __all__ = ["Fresh"]
 class Fresh(ArchitectureReduction):
     """Build a network with random weights: the same one, another of the zoo, or one with another activation function.
 
-    ``name`` is a row of the zoo with its ``encoder`` and ``args``, by default the network's own; what structure steps
+    ``network`` is a row of the zoo with its ``encoder`` and ``args``, by default the network's own; what structure steps
     made of the same network stays. ``activation`` replaces every activation function that is a module of its own, ReLU
     included; gates such as Sigmoid are left alone. Equal seeds give equal weights, whatever the activation.
     """
