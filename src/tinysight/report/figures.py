@@ -267,23 +267,22 @@ def _draw_sweep(axes: Any, sweep: Sweep, metric: str) -> None:
             lows, highs = [low for _, low, _ in line.band], [high for *_, high in line.band]
             axes.fill_between(epochs, lows, highs, color=colour, alpha=0.15)
     axes.set_title(sweep.title, fontsize=11)
-    axes.set_xlabel("epochs")
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.set_ylabel(f"{metric} on val, %{f'; mean and range of {sweep.seeds} seeds' if sweep.seeds > 1 else ''}")
-    axes.grid(color="#e3e7eb", lw=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    spread = f"; mean and range of {sweep.seeds} seeds" if sweep.seeds > 1 else ""
+    _against_epochs(axes, "epochs", f"{metric} on val, %{spread}")
 
 
 def _draw_watched(axes: Any, watched: Watched) -> None:
+    names = {"train": "training images", "val": "validation images"}
     for line, colour in zip(watched.lines, LINES, strict=False):
         epochs, values = zip(*line.points, strict=True)
-        axes.plot(
-            epochs, values, color=colour, label={"train": "training images", "val": "validation images"}[line.name]
-        )
-    axes.set_xlabel("epoch")
+        axes.plot(epochs, values, color=colour, label=names[line.name])
+    _against_epochs(axes, "epoch", watched.axis)
+
+
+def _against_epochs(axes: Any, x: str, y: str) -> None:
+    axes.set_xlabel(x)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.set_ylabel(watched.axis)
+    axes.set_ylabel(y)
     axes.grid(color="#e3e7eb", lw=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)

@@ -23,9 +23,9 @@ __all__ = ["Fresh"]
 class Fresh(ArchitectureReduction):
     """Build a network with random weights: the same one, another of the zoo, or one with another activation function.
 
-    ``network`` is a row of the zoo with its ``encoder`` and ``args``, by default the network's own; what structure steps
-    made of the same network stays. ``activation`` replaces every activation function that is a module of its own, ReLU
-    included; gates such as Sigmoid are left alone. Equal seeds give equal weights, whatever the activation.
+    ``network`` is a row of the zoo with its ``encoder`` and ``args``, by default the network's own; what structure
+    steps made of the same network stays. ``activation`` replaces every activation function that is a module of its
+    own, ReLU included; gates such as Sigmoid are left alone. Equal seeds give equal weights, whatever the activation.
     """
 
     name: ClassVar[str] = "fresh"
