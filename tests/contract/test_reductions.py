@@ -47,6 +47,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "encoder": {"to": "test_resnet", "decoder": "linknet", "args": {"encoder_depth": 2}},
     "decoder": {"width": 0.5},
     "fresh": {"network": "linknet", "encoder": "test_resnet", "args": {"encoder_depth": 2}},
+    "prune": {"keep": 0.5},
     "narrow": {"layer": "second", "keep": 0.5},
     "stem": {"stride": 4},
     "activations": {"to": "relu"},
@@ -301,6 +302,10 @@ def artifact(made: Made, float_export, tmp_path_factory: pytest.TempPathFactory)
 
 class TestTrim(Contract):
     name, unfit, reason = "trim", "Residual", "every parameter reaches the output"
+
+
+class TestPrune(Contract):
+    name, unfit, reason = "prune", "Softmax", "no layer has channels that can be cut"
 
 
 class TestNarrow(Contract):

@@ -14,6 +14,7 @@ from tinysight.reduction.step import Reduction
 from tinysight.reduction.structure.activations import Activations
 from tinysight.reduction.structure.bins import Bins
 from tinysight.reduction.structure.narrow import Narrow
+from tinysight.reduction.structure.prune import Prune
 from tinysight.reduction.structure.stem import Stem
 from tinysight.reduction.structure.trim import Trim
 from tinysight.reduction.weights.finetune import Finetune
@@ -28,6 +29,7 @@ METHODS: dict[str, type[Reduction]] = {
         Encoder,
         Decoder,
         Fresh,
+        Prune,
         Narrow,
         Stem,
         Activations,

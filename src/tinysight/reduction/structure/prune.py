@@ -1,0 +1,129 @@
+"""Prune: cut the least important channels of every layer, or of some, with all that hangs on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from tinysight.errors import UserError, nearest
+from tinysight.reduction.step import Context, NotApplicable, StructureReduction
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from tinysight.reduction.channels.graph import ChannelGraph, Group
+    from tinysight.reduction.network import Network
+
+__all__ = ["Prune"]
+
+
+class Prune(StructureReduction):
+    """Keep a share of the network's channels, multiply-accumulates or parameters, and cut the rest for good.
+
+    Which channels must go together is read off the network's operators; every cut is compared with the original that
+    ignores what was cut, and rolled back where it is wrong.
+
+    ``scope`` compares channels within their layer, or, each by its layer's mean, across the network. ``layers`` and
+    ``protect`` name modules by path, with all that lies inside them.
+    """
+
+    name: ClassVar[str] = "prune"
+
+    keep: float = Field(0.5, gt=0, lt=1)
+    of: Literal["channels", "macs", "parameters"] = "channels"
+    criterion: Literal["l1", "l2", "fpgm", "norm_scale", "taylor", "random"] = "l1"
+    scope: Literal["layer", "global"] = "layer"
+    least: float = Field(0.1, ge=0, lt=1)
+    round_to: int = Field(1, ge=1)
+    layers: tuple[str, ...] = ()
+    protect: tuple[str, ...] = ()
+    images: int = Field(128, ge=2)
+
+    def reduce(self, network: Network, context: Context) -> Network:
+        """Choose, cut, prove, record."""
+        from tinysight.reduction.channels.graph import channel_graph
+        from tinysight.reduction.channels.selection import Limits, choose, cost_of
+        from tinysight.reduction.channels.transaction import cut_proven
+
+        self._refuse_unknown_layers(network)
+        images = network.example(batch=2)
+        graph = channel_graph(network.module, images)
+        importance = self._importance(network, graph, context)
+        groups = [group for group in self._eligible(graph) if group.name in importance]
+        if not groups:
+            raise NotApplicable(_nothing(graph, self.criterion))
+        limits = Limits(self.scope, self.least, self.round_to)
+        cost = cost_of(self.of, graph, groups, network.module, images)
+        choice = choose(importance, groups, self.keep, limits, cost)
+        if not choice.units:
+            raise NotApplicable(f"a share of {self.keep} keeps every channel: give a smaller one")
+        done = cut_proven(network.module, graph, choice.units, images)
+        if not done.units:
+            raise NotApplicable("; ".join(f"{layer}: {reason}" for layer, reason in done.refused.items())[:400])
+        summary = {"asked": self.keep, "reached": cost(done.units), "of": self.of, "refused": done.refused}
+        return network.with_step(self.step({**done.record, "summary": summary}), done.module.eval())
+
+    @staticmethod
+    def replay(module: nn.Module, record: dict[str, Any]) -> nn.Module:
+        """Cut the recorded channels."""
+        from tinysight.reduction.channels.cut import cut
+
+        return cut(module, record)
+
+    def _importance(self, network: Network, graph: ChannelGraph, context: Context) -> dict[str, Tensor]:
+        """Return the importance of each group's units, in ``global`` scope relative to the group's mean."""
+        from tinysight.reduction.channels.criteria import CRITERIA, Evidence, importance_of_units
+
+        judged = network.copy()
+        evidence = Evidence(judged.module, graph, lambda: _losses(judged, context, self.images), context.seed)
+        found = CRITERIA[self.criterion](evidence)
+        scores = {group.name: importance_of_units(group, found) for group in graph.groups}
+        return {
+            name: each / each.mean().clamp(min=1e-30) if self.scope == "global" else each
+            for name, each in scores.items()
+            if each is not None
+        }
+
+    def _eligible(self, graph: ChannelGraph) -> Iterator[Group]:
+        for group in graph.groups:
+            wanted = not self.layers or any(_inside(maker, self.layers) for maker in group.makers)
+            if wanted and not any(_inside(maker, self.protect) for maker in group.makers):
+                yield group
+
+    def _refuse_unknown_layers(self, network: Network) -> None:
+        paths = dict(network.module.named_modules())
+        for layer in (*self.layers, *self.protect):
+            if layer not in paths:
+                close = nearest(layer, paths)
+                hint = f"did you mean '{close}'?" if close else "name a module by its path; 'tinysight draw' lists them"
+                raise UserError(f"prune: there is no layer '{layer}': {hint}")
+
+
+def _inside(path: str, wholes: tuple[str, ...]) -> bool:
+    return any(path == whole or path.startswith(f"{whole}.") for whole in wholes)
+
+
+def _nothing(graph: ChannelGraph, criterion: str) -> str:
+    if graph.groups:
+        return f"none of the layers asked for has channels that can be cut and that {criterion} can judge"
+    reasons = "; ".join(f"{layer}: {reason}" for layer, reason in graph.refused.items())
+    return f"no layer has channels that can be cut: {reasons or 'there is no convolution or linear layer'}"[:400]
+
+
+def _losses(network: Network, context: Context, images: int) -> Iterator[Tensor]:
+    """Yield the loss on the labels of some training images, batch by batch."""
+    from tinysight.data.sample import spread
+    from tinysight.training.batches import Batches
+    from tinysight.training.losses import task_loss
+
+    samples = spread(context.train, images)
+    loss = task_loss("cross_entropy", context.task)
+    scores = network.scores.to(context.device)
+    batches = Batches(samples, network.input, context.task, augment=False)
+    with context.progress.track("judging channels", len(samples)) as tick:
+        for batch in batches.plain(8):
+            shown = batch.to(context.device)
+            yield loss(shown, scores(shown.images))
+            tick(len(shown.images))

@@ -1,0 +1,68 @@
+"""Prune: a share of the network is cut for good, with what hangs on it."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from tests.reduction.channels.networks import Refusing, Residual, conv
+from tinysight.errors import UserError
+from tinysight.reduction.network import Network
+from tinysight.reduction.step import NotApplicable
+from tinysight.reduction.structure.prune import Prune
+from tinysight.reduction.verify import largest_difference
+
+
+def pruned(network: Network, make_context, **settings) -> Network:
+    return Prune(**settings).reduce(network, make_context(network))
+
+
+def test_half_of_every_layer_goes(make_network, make_context):
+    module = pruned(make_network(Residual()), make_context).module
+    assert (module.stem.out_channels, module.one.out_channels, module.norm.num_features) == (4, 6, 4)
+
+
+def test_the_record_says_what_was_asked_and_reached(make_network, make_context):
+    step = pruned(make_network(Residual()), make_context, keep=0.5, of="macs").steps[-1]
+    assert step.record["summary"] == {"asked": 0.5, "reached": pytest.approx(0.4, abs=0.1), "of": "macs", "refused": {}}
+
+
+def test_replay_gives_the_same_network(make_network, make_context):
+    network = make_network(Residual())
+    smaller = pruned(network, make_context)
+    replayed = Prune.replay(copy.deepcopy(network.module), smaller.steps[-1].record)
+    assert largest_difference(replayed, smaller.module, network.example()) == 0
+
+
+def test_the_given_network_is_left_as_it_was(make_network, make_context):
+    network = make_network(Residual())
+    before = copy.deepcopy(network.module.state_dict())
+    pruned(network, make_context, criterion="taylor", images=4)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.module.state_dict().items())
+    assert all(parameter.grad is None for parameter in network.module.parameters())
+
+
+def test_protected_layers_keep_everything_and_others_are_chosen(make_network, make_context):
+    network = make_network(Residual())
+    assert pruned(network, make_context, protect=["one"]).module.one.out_channels == 12
+    only = pruned(network, make_context, layers=["one"]).module
+    assert (only.one.out_channels, only.stem.out_channels) == (6, 8)
+
+
+def test_a_layer_name_that_is_wrong_suggests_the_nearest(make_network, make_context):
+    with pytest.raises(UserError, match="no layer 'onee': did you mean 'one'"):
+        pruned(make_network(Residual()), make_context, protect=["onee"])
+
+
+def test_what_cannot_be_cut_is_refused_with_the_reason(make_network, make_context):
+    with pytest.raises(NotApplicable, match="one: softmax compares it with other channels"):
+        pruned(make_network(Refusing("softmax")), make_context)
+
+
+def test_a_network_without_norms_has_no_scales_to_judge_by(make_network, make_context):
+    network = make_network(nn.Sequential(conv(3, 8), nn.ReLU(), conv(8, 2)))
+    with pytest.raises(NotApplicable, match="norm_scale can judge"):
+        pruned(network, make_context, criterion="norm_scale")
