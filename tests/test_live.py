@@ -472,3 +472,25 @@ def test_data_drawn_at_random_stays_as_it_was_first_drawn(result: tinysight.Resu
 def test_one_data_set_for_training_and_decisions_is_refused(tmp_path: Path):
     data = pictures()
     _refused("are the same data set", tmp_path, data={"train": data, "val": data})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_an_image_of_values_that_are_no_numbers_names_its_item(tmp_path: Path, value: float):
+    arrays = [(np.full((3, *SIZE), number, np.float32), mask) for number, (_, mask) in enumerate(pictures())]
+    arrays[2][0][0, 5, 7] = value
+    for split, other in (("train", "val"), ("val", "train")):
+        _refused(f"{split}-000002: an image holds values that are not numbers", tmp_path / split,
+                 data={split: arrays, other: arrays[:2]}, train=tinysight.Training(epochs=1))  # fmt: skip
+
+
+def test_a_target_that_is_refused_names_its_item(tmp_path: Path):
+    wrong = [(image, mask * 1.0) for image, mask in pictures(2)]
+    _refused("val-000000: a target of the data set is float64", tmp_path, data={"train": pictures(), "val": wrong})
+
+
+def test_randaugment_of_arrays_that_arrive_normalised_is_refused(tmp_path: Path):
+    arrays = [(np.zeros((3, *SIZE), np.float32), number % 2) for number in range(8)]
+    model = nn.Sequential(nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    training = tinysight.Training(epochs=1, augment="randaugment")
+    _refused("randaugment changes uint8 pictures", tmp_path, model, output=None, task="classification", train=training,
+             data={"train": arrays[:4], "val": arrays[4:]})  # fmt: skip

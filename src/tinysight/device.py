@@ -27,10 +27,11 @@ from tinysight.data.splits import divided, missing_splits, said_of_made
 from tinysight.engines import ENGINES
 from tinysight.engines.bundle import Bundle, compile_bundle
 from tinysight.engines.hardware import processor
-from tinysight.errors import UserError, one_line, unknown_name
+from tinysight.errors import UserError, one_line, printable, unknown_name
 from tinysight.files import write_json
 from tinysight.measure.candidate import Bench, Measured
 from tinysight.measure.quality import PerImage, predict_one
+from tinysight.models.settings import PROGRAM
 from tinysight.progress import Progress
 from tinysight.recipe import Recipe, load_recipe
 from tinysight.runs.folder import PLAN, next_free
@@ -167,6 +168,8 @@ def _draw_preview(recipe: Recipe, dataset: Dataset, path: Path) -> str:
     """Draw some training samples as the recipe's training sees them; returns why not, where that cannot be."""
     if lacking := [name for name in ("torch", "torchvision") if find_spec(name) is None]:
         return f"it needs {' and '.join(lacking)}: run pip install 'tinysight[reduce]'"
+    if recipe.model.whole and recipe.model.whole.suffix == PROGRAM:
+        return "opening the .pt2 file to learn its input would run code, and a check runs none"
     from tinysight.reduction.network import load_network
     from tinysight.training.preview import augmentation_preview
 
@@ -305,6 +308,6 @@ def _print_check(report: CheckReport, dataset: Dataset) -> None:
     for kind, problems in groupby(sorted(report.problems, key=attrgetter("kind")), key=attrgetter("kind")):
         alike = list(problems)
         for problem in alike[:MOST_OF_A_KIND]:
-            print(f"{problem.severity}: {kind}: {problem.where}: {problem.what}")
+            print(printable(f"{problem.severity}: {kind}: {problem.where}: {problem.what}"))
         if len(alike) > MOST_OF_A_KIND:
             print(f"… and {len(alike) - MOST_OF_A_KIND} more: {kind}")

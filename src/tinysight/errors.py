@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 
-__all__ = ["UserError", "has_half_characters", "nearest", "one_line", "printable", "unknown_name"]
+__all__ = ["UserError", "has_half_characters", "is_unwritable", "nearest", "one_line", "printable", "unknown_name"]
 
 
 MOST_NAMES = 40
@@ -26,6 +27,12 @@ def one_line(error: BaseException | str, longest: int = 200) -> str:
 def has_half_characters(text: str) -> bool:
     """Tell text that no file can hold: a name that is not UTF-8, or half of a character that YAML spells out."""
     return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def is_unwritable(name: str) -> bool:
+    """Tell a name that no single line of a report can show: of control characters, line breaks or half characters."""
+    # Not str.isprintable, which refuses the joiners of Persian words and of emoji.
+    return any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in name)
 
 
 def printable(text: str) -> str:

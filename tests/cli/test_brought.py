@@ -285,6 +285,12 @@ def of_seven_classes(path: Path) -> None:
     onnx_file(nn.Conv2d(3, 7, 1), path)
 
 
+def of_no_size(path: Path) -> None:
+    model = onnx.load(onnx_file(nn.Conv2d(3, 2, 1), path))
+    model.graph.input[0].type.tensor_type.ClearField("shape")
+    onnx.save(model, path)
+
+
 def written_long_ago(path: Path) -> None:
     model = onnx.load(onnx_file(nn.Conv2d(3, 2, 1), path))
     model.opset_import[0].version = 9
@@ -306,6 +312,7 @@ def quantized(path: Path) -> None:
         (onnx_of_two_inputs, "has 2 inputs"),
         (of_two_outputs, "and 2 outputs"),
         (of_any_size, "takes inputs of any size (1, 3, height, width)"),
+        (of_no_size, "takes inputs of any size (it gives none)"),
         (of_two_images, "2 images at once"),
         (of_half_precision, "takes float16, not float32"),
         (of_seven_classes, "check the network's number of classes"),
@@ -325,3 +332,4 @@ def test_an_onnx_file_is_not_trained(cli, tmp_path: Path) -> None:
     answer = cli("train", recipe(tmp_path, "net.onnx"), "train.epochs=1", "--out", tmp_path / "run")
     assert answer.code == 2
     assert "an ONNX file cannot be trained: leave train out" in answer.err
+    assert "(got" not in answer.err

@@ -74,6 +74,14 @@ def test_augmentation_is_left_out_where_torch_is_missing(cli, recipe: Path, tmp_
     assert not (tmp_path / "augmentation.png").exists()
 
 
+def test_augmentation_is_left_out_where_drawing_it_would_run_code(cli, recipe: Path, tmp_path: Path) -> None:
+    (tmp_path / "net.pt2").touch()
+    model = f"model={{checkpoint: {tmp_path / 'net.pt2'}}}"
+    answer = cli("data", "check", recipe, model, "--out", tmp_path / "out")
+    assert answer.code == 0
+    assert "augmentation: left out, opening the .pt2 file to learn its input would run code" in answer.out
+
+
 def test_data_in_another_form_are_read_by_the_section_that_is_printed(cli, recipe: Path, tmp_path: Path) -> None:
     answer = cli("data", "convert", recipe, "--to", "yolo", "--out", tmp_path / "yolo")
     assert answer.code == 0, answer.err

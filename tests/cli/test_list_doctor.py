@@ -46,7 +46,10 @@ def test_models_are_chosen_by_task_and_size(cli) -> None:
     ("arguments", "said"),
     [
         (["models", "--task", "segmentatoin"], "did you mean 'segmentation'"),
-        (["models", "--max-params", "many"], "--max-params many: give a number"),
+        (["models", "--max-params", "many"], "--max-params 'many': give a number"),
+        (["models", "--max-params", "nan"], "--max-params 'nan': give a number"),
+        (["models", "--max-params", ""], "--max-params '': give a number"),
+        (["readers", "--max-params", ""], "--task and --max-params choose among models"),
         (["readers", "--task", "segmentation"], "choose among models"),
     ],
 )

@@ -52,6 +52,26 @@ def test_every_form_gives_images_and_targets_back(tmp_path: Path, form: str):
 
 
 @pytest.mark.parametrize("form", FORMS)
+def test_names_with_spaces_survive(tmp_path: Path, form: str):
+    data_set(tmp_path / "a", ("background", "plant"))
+    for kind in ("images", "masks"):
+        (tmp_path / "a" / kind / "val" / "2.png").rename(tmp_path / "a" / kind / "val" / "my photo.png")
+    before = ImageMaskFolders(path=tmp_path / "a", classes=["background", "plant"]).read()
+    assert read_back(convert(before, form, tmp_path / "b", lambda: None)).names() == before.names()
+
+
+def test_a_conversion_that_fails_leaves_nothing_in_the_way_of_the_next(tmp_path: Path):
+    before = data_set(tmp_path / "a", ("background", "plant"))
+    last = tmp_path / "a" / "images" / "val" / "2.png"
+    whole = last.read_bytes()
+    last.write_bytes(whole[:60])
+    with pytest.raises(UserError, match=r"2\.png cannot be read"):
+        convert(before, "voc", tmp_path / "b", lambda: None)
+    last.write_bytes(whole)
+    assert read_back(convert(before, "voc", tmp_path / "b", lambda: None)).names() == before.names()
+
+
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("through", FORMS)
 def test_forms_may_follow_each_other(tmp_path: Path, form: str, through: str):
     before = data_set(tmp_path / "a", ("background", "plant"))

@@ -133,3 +133,17 @@ def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
 def test_settings_survive_json() -> None:
     policy = InputPolicy(height=100, mode="pad", mean=(0.5,), std=(0.25,), flip=True, scales=(0.5, 2.0), overlap=0.5)
     assert InputPolicy.model_validate(policy.model_dump(mode="json")) == policy
+
+
+@pytest.mark.parametrize("how", [{"mode": "slide"}, {"scales": (0.5,)}, {"mode": "pad", "scales": (0.5,)}])
+def test_a_photo_that_is_one_input_needs_no_caution(how: dict[str, Any]) -> None:
+    assert InputPolicy(height=32, width=48, **how).caution((20, 40)) == ""
+
+
+def test_a_photo_that_is_several_inputs_says_how_many() -> None:
+    assert "A photo of 40×48 is 2 inputs" in InputPolicy(height=32, width=48, mode="slide").caution((40, 48))
+
+
+def test_a_scale_at_which_a_photo_would_not_fit_into_memory_is_refused() -> None:
+    with pytest.raises(UserError, match=r"6000×8000 at scale 10 has 4800 million pixels.*take that scale out"):
+        InputPolicy(mode="slide", scales=(1.0, 10.0)).views((6000, 8000))

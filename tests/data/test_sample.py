@@ -30,10 +30,15 @@ def test_arranging_moves_samples_and_names_what_is_gone() -> None:
         DATASET.arranged({"train": ["one", "three", "four"]})
 
 
-def test_names_that_are_not_unique_cannot_be_arranged() -> None:
-    twice = Dataset(("a", "b"), {"train": (sample("one"),), "val": (sample("one"),)})
+def test_names_that_are_not_unique_are_refused() -> None:
     with pytest.raises(UserError, match="two samples are called 'one'"):
-        twice.arranged(twice.names())
+        Dataset(("a", "b"), {"train": (sample("one"),), "val": (sample("one"),)})
+
+
+@pytest.mark.parametrize("name", ["a\nx", "\x1b[31ma", "\udcff", "b"])
+def test_class_names_that_no_report_can_show_are_refused(name: str) -> None:
+    with pytest.raises(UserError, match=r"rename it|two classes are called 'b'"):
+        Dataset((name, "b"), {"train": (sample("one"),)})
 
 
 def test_a_missing_file_is_named_by_its_digest() -> None:

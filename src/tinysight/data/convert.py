@@ -180,7 +180,15 @@ def convert(dataset: Dataset, form: str, folder: Path, on_sample: Callable[[], o
         raise unknown_name("form", form, FORMS)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"--out {folder} is not empty: give a new or empty folder")
-    written = FORMS[form](dataset, folder.absolute())
+    try:
+        return _written(FORMS[form](dataset, folder.absolute()), dataset, folder, on_sample)
+    except BaseException:  # an interruption too: what is left of it would only be in the way of the next try
+        for entry in folder.iterdir() if folder.is_dir() else ():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        raise
+
+
+def _written(written: Form, dataset: Dataset, folder: Path, on_sample: Callable[[], object]) -> Mapping[str, Any]:
     for split, samples in dataset.splits.items():
         stems: set[str] = set()
         for sample in samples:

@@ -25,6 +25,7 @@ __all__ = [
     "holds_images",
     "image_size",
     "images_by_stem",
+    "images_in",
     "is_image",
     "is_own_png",
     "read_image",
@@ -55,14 +56,24 @@ def find_images(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise UserError(f"the folder {folder} does not exist: check the path in the recipe or on the command line")
+    found = images_in(folder)
+    if not found:
+        raise UserError(f"{folder} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}): check the path")
+    return found
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Return the image files of a folder that exists, sorted by name; there may be none.
+
+    Raises:
+        UserError: one has a name that is not UTF-8, or is no regular file.
+    """
     found = sorted(path for path in folder.iterdir() if is_image(path.name))
     for path in found:
         if has_half_characters(path.name):
             raise UserError(f"{folder} holds the file {path.name!r}, whose name is not UTF-8: rename it")
         if path.exists() and not path.is_file():  # reading a pipe would wait for ever
             raise UserError(f"{path} is called like an image but is no regular file: take it out of the folder")
-    if not found:
-        raise UserError(f"{folder} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}): check the path")
     return found
 
 

@@ -38,7 +38,10 @@ class LiveSample(Sample):
             ) from error
         if not isinstance(item, tuple | list) or len(item) != 2:
             raise UserError(f"item {self.index} of the data set is not (image, target): return a pair from __getitem__")
-        return to_image(item[0]), to_target(item[1])
+        try:
+            return to_image(item[0]), to_target(item[1])
+        except UserError as error:
+            raise UserError(f"{self.name}: {error}") from None
 
     def image_digest(self) -> str:
         """Items have no stored bytes: their position stands for them."""
@@ -80,6 +83,8 @@ def to_image(image: Any) -> NDArray[Any]:
     array = np.asarray(image)
     if array.ndim == 3 and 0 in array.shape:
         raise UserError(f"an image is {array.dtype} {array.shape}, without a single pixel: take it out")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise UserError("an image holds values that are not numbers (NaN or infinity): mend it, or take it out")
     if array.dtype.kind == "f" and array.ndim == 3:
         return array.astype(np.float32)
     if array.dtype == np.uint8 and array.ndim == 3:

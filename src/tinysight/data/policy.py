@@ -27,6 +27,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 SMALLEST_STD = 1e-6
 OVERLAP = 0.25
 VIEWS = frozenset({"flip", "scales", "overlap"})
+MOST_PIXELS = 2**28
+"""Of a photo brought to one of its scales: about a gigabyte of scores for each class."""
 
 
 class InputPolicy(Config):
@@ -72,8 +74,8 @@ class InputPolicy(Config):
 
     @property
     def plain(self) -> bool:
-        """Whether every picture is one input."""
-        return not (self.windowed or self.flip or len(self.scales) > 1)
+        """Whether every picture is one input, which it fills as ``mode`` says."""
+        return not (self.windowed or self.flip) and self.scales == (1.0,)
 
     @property
     def asked_views(self) -> dict[str, Any]:
@@ -95,10 +97,11 @@ class InputPolicy(Config):
 
     def caution(self, size: Size) -> str:
         """Say of pictures of (height, width) that they are several inputs; empty where each is one."""
-        if self.plain:
+        count = len(self.views(size))
+        if count == 1:
             return ""
         return (
-            f"A photo of {size[0]}×{size[1]} is {len(self.views(size))} inputs of the network ({self.described}): "
+            f"A photo of {size[0]}×{size[1]} is {count} inputs of the network ({self.described}): "
             "multiplications and milliseconds are of one input, those end to end of a whole photo."
         )
 
@@ -136,11 +139,21 @@ class InputPolicy(Config):
         return height, width
 
     def views(self, size: Size) -> list[View]:
-        """Return what of a picture of (height, width) the network sees, input by input."""
+        """Return what of a picture of (height, width) the network sees, input by input.
+
+        Raises:
+            UserError: at one of its scales the picture would be larger than memory.
+        """
         views: list[View] = []
         for scale in self.scales:
             rows, columns = self._content(size)
             canvas = max(1, round(rows * scale)), max(1, round(columns * scale))
+            if math.prod(canvas) > MOST_PIXELS:
+                raise UserError(
+                    f"a photo of {size[0]}×{size[1]} at scale {scale:g} has {math.prod(canvas) / 1e6:.0f} million "
+                    f"pixels, and at most {MOST_PIXELS / 1e6:.0f} are possible: take that scale out, or make the photo "
+                    "smaller"
+                )
             for mirrored in (False, True) if self.flip else (False,):
                 views += cover(canvas, (self.height, self.width), self.overlap, mirrored)
         return views

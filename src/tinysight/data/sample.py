@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tinysight.data.archive import Readable
 from tinysight.data.images import image_size, read_image
-from tinysight.errors import UserError, unknown_name
+from tinysight.errors import UserError, is_unwritable, unknown_name
 
 __all__ = ["Array", "Dataset", "FileSample", "LabelRangeError", "Sample", "SizeMismatchError", "file_digest", "spread"]
 
@@ -114,6 +114,22 @@ class Dataset:
     ignore_index: int = 255
     made: Mapping[str, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Refuse names that would fail later, when a report is drawn or a run's splits are looked up.
+
+        Raises:
+            UserError: two samples or two classes have one name, or a class's name breaks lines or drives terminals.
+        """
+        by_name: dict[str, Sample] = {}
+        for sample in (sample for samples in self.splits.values() for sample in samples):
+            if by_name.setdefault(sample.name, sample) is not sample:
+                raise UserError(f"two samples are called '{sample.name}': give every sample of a data set its own name")
+        for number, name in enumerate(self.classes):
+            if name in self.classes[:number]:
+                raise UserError(f"two classes are called '{name}': give every class a name of its own")
+            if is_unwritable(name):
+                raise UserError(f"the class {name!r} has line breaks or control characters in its name: rename it")
+
     def split(self, name: str) -> Sequence[Sample]:
         """Return the samples of split ``name``.
 
@@ -143,12 +159,9 @@ class Dataset:
         """Return the same samples arranged into other splits, given as lists of sample names.
 
         Raises:
-            UserError: a named sample no longer exists, or two samples have one name.
+            UserError: a named sample no longer exists.
         """
-        by_name: dict[str, Sample] = {}
-        for sample in (sample for samples in self.splits.values() for sample in samples):
-            if by_name.setdefault(sample.name, sample) is not sample:
-                raise UserError(f"two samples are called '{sample.name}': give every sample of a data set its own name")
+        by_name = {sample.name: sample for samples in self.splits.values() for sample in samples}
         missing = [name for split in names.values() for name in split if name not in by_name]
         if missing:
             raise UserError(

@@ -16,6 +16,9 @@ __all__ = ["Polygons", "Runs", "Shape", "box", "painted"]
 
 Size = tuple[int, int]
 
+FARTHEST = 1e9
+"""Coordinates beyond are no pixels of any image, and rounding would lead anywhere."""
+
 
 class Shape(Protocol):
     """What an object covers."""
@@ -103,6 +106,8 @@ def painted(objects: Iterable[tuple[int, Shape]], size: Size) -> Array:
 def _inside(ring: Sequence[float], size: Size) -> Array:
     """Fill a ring: each edge turns inside into outside for all centres right of it, in the rows that it crosses."""
     height, width = size
+    if strange := [part for part in ring if not abs(part) <= FARTHEST]:  # NaN compares with nothing
+        raise ValueError(f"its outline has the coordinate {strange[0]:g}")
     turns = np.zeros((height, width + 1), bool)
     points = list(zip(ring[::2], ring[1::2], strict=True))
     for before, after in pairwise([*points, points[0]]):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +52,7 @@ def test_the_image_digest_is_of_the_pixels_alone(tmp_path: Path) -> None:
     [
         (PICTURE[..., :1], TARGET, "the image is uint8 .4, 6, 1."),
         (PICTURE.astype(np.float64), TARGET, "the image is float64"),
+        (np.full((3, 4, 6), np.nan, np.float32), TARGET, "the image holds values that are not numbers"),
         (PICTURE, TARGET.astype(np.int64), "the target is int64"),
         (PICTURE, TARGET[..., None], "the target is uint8 .4, 6, 1."),
         (PICTURE, TARGET[:2], "make both the same size"),
@@ -99,3 +102,20 @@ def test_a_folder_without_samples_is_named(tmp_path: Path) -> None:
     (tmp_path / "val").mkdir()
     with pytest.raises(UserError, match=r"val holds no \.npz"):
         Arrays(path=tmp_path, classes=CLASSES).read()
+
+
+def test_an_array_that_claims_to_be_larger_than_memory_is_named(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (1000000000000000000,), }".ljust(117) + b"\n"
+    with zipfile.ZipFile(tmp_path / "train" / "a.npz", "w") as archive:
+        archive.writestr("image.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    [sample] = Arrays(path=tmp_path, classes=("a", "b")).read().split("train")
+    with pytest.raises(UserError, match=r"a\.npz cannot be read \(Unable to allocate"):
+        sample.image_digest()
+
+
+def test_a_pipe_called_like_a_sample_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    os.mkfifo(tmp_path / "train" / "a.npz")
+    with pytest.raises(UserError, match=r"a\.npz is called like a sample but is no regular file"):
+        Arrays(path=tmp_path, classes=("a", "b")).read()

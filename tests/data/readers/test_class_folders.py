@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -114,3 +115,15 @@ def test_a_picture_that_is_broken_inside_an_archive_is_named(folder: Path) -> No
     zipped(folder, "train")
     with pytest.raises(UserError, match=r"train\.zip/pear/a\.png cannot be read as an image"):
         ClassFolders(path=folder).read().split("train")[2].read()
+
+
+def test_a_pipe_called_like_a_picture_is_refused_instead_of_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "train" / "apple" / "z.png")
+    with pytest.raises(UserError, match=r"z\.png is called like an image but is no regular file"):
+        ClassFolders(path=folder).read()
+
+
+def test_a_class_whose_name_no_file_can_hold_is_refused(folder: Path) -> None:
+    (folder / "train" / "apple").rename(folder / "train" / os.fsdecode(b"\xff"))
+    with pytest.raises(UserError, match=r"holds the folder '\\udcff', whose name is not UTF-8: rename it"):
+        ClassFolders(path=folder).read()

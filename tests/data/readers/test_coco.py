@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +68,50 @@ def test_an_outline_belongs_to_the_digest(tmp_path: Path) -> None:
         (IMAGE, [object_of(4)], {}, "category 4"),
         (IMAGE, [], {"classes": {"vehicle": ["cars"]}}, "cars.*'car'"),
         (IMAGE, [object_of(1, segmentation=[[0, 0, 1, 1]])], {}, "COCO's form"),
+        (IMAGE, [object_of(1, segmentation=[[0, 0, 1, 1, float("nan"), 2]])], {}, "finite number"),
+        (IMAGE, [object_of(1, bbox=[0, 0, float("inf"), 1])], {}, "finite number"),
+        (IMAGE, [object_of(1, bbox=[4, 4, -2, 1])], {}, r"annotations\.0\.bbox\.2: .* greater than or equal to 0"),
+        (IMAGE, [{**object_of(1), "image_id": "1"}], {}, r"form \(1 objects are of images not listed, .* image '1'\)"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, image: dict, objects: list, settings: dict, said: str) -> None:
     with pytest.raises(UserError, match=said):
         reader(tmp_path, *objects, image=image, **settings).read()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"images": [IMAGE, {**IMAGE, "file_name": "b.png"}]}, "two images have the id 1"),
+        ({"images": [IMAGE, {**IMAGE, "id": 2}]}, "two images have the file_name 'a.png'"),
+        ({"categories": [*CATEGORIES, {"id": 3, "name": "van"}]}, "two categories have the id 3"),
+        (
+            {"categories": [{"id": number, "name": f"c{number}"} for number in range(255)]},
+            r"has 255 categories, and a mask holds at most 254 classes: gather some under data\.classes",
+        ),
+    ],
+)
+def test_numbers_that_mean_two_things_are_refused(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    data = reader(tmp_path)
+    file = tmp_path / "train/objects.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(UserError, match=said):
+        data.read()
+
+
+def test_a_category_that_only_a_later_split_has_is_refused(tmp_path: Path) -> None:
+    data = reader(tmp_path)
+    shutil.copytree(tmp_path / "train", tmp_path / "val")
+    file = tmp_path / "val/objects.json"
+    file.write_text(file.read_text().replace("tree", "bush"))
+    with pytest.raises(UserError, match="val has a category 'bush', but train has none"):
+        data.read()
+
+
+def test_a_coordinate_far_outside_is_named_when_read(tmp_path: Path) -> None:
+    data = reader(tmp_path, object_of(1, segmentation=[[0, 0, 1e300, -1e300, 4, 1e300]])).read()
+    with pytest.raises(LabelRangeError, match=r"a\.png cannot be drawn \(its outline has the coordinate 1e\+300\)"):
+        data.split("train")[0].read()
 
 
 def test_an_image_of_another_size_is_named_when_read(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from tinysight.data.readers.csv_list import CsvList
 from tinysight.errors import UserError
@@ -54,6 +55,16 @@ def test_masks_are_decoded_by_the_values_of_the_classes(folder: Path) -> None:
     assert labels(reader) == {"train/a.png": 1, "train/b.png": 0}
 
 
+def test_spaces_around_a_cell_are_not_part_of_it(folder: Path) -> None:
+    reader = listed(folder, 'image, class\na.png, x\nb.png,"x"\nc.png, "y" \n')
+    assert labels(reader) == {"train/a.png": 0, "train/b.png": 0, "train/c.png": 1}
+
+
+def test_two_splits_of_one_name_are_refused(folder: Path) -> None:
+    with pytest.raises(ValidationError, match="are both called 'x'"):
+        listed(folder, "image,class,split\na.png,x,x\n", splits={"train": "x", "val": "x"})
+
+
 def test_groups_are_kept(folder: Path) -> None:
     reader = listed(folder, "image,class,group\na.png,x,street\nb.png,y,\n")
     assert [sample.group for sample in reader.read().split("train")] == ["street", None]
@@ -73,6 +84,9 @@ def test_groups_are_kept(folder: Path) -> None:
         ("image,class\n", {}, "lists no pictures"),
         ("image,class\na.png,x,y\n", {}, "line 2: more cells"),
         ("image,class\na.png,x\na.png,y\n", {}, r"a\.png twice"),
+        ("image,class\na.png,x\n./a.png,y\n", {}, r"a\.png twice"),
+        ("image,class,class\na.png,x,y\nb.png,y,x\n", {}, "two columns 'class'"),
+        ("image,class\na.png,0\nb.png,1\n", {"classes": {"0": 1, "1": 0}}, "'1' is the name of a class and the value"),
     ],
 )
 def test_what_is_wrong_is_said(folder: Path, text: str, settings: dict[str, Any], said: str) -> None:

@@ -183,6 +183,39 @@ def test_a_damaged_list_of_files_is_named(tmp_path: Path, state: str) -> None:
         HuggingFace(path=tmp_path).read()
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (("apple", None), "train, row 1 has no label"),
+        ((0.0, 1.0), r"row 0 has the label 0\.0, which names no one class"),
+        (([0], [1]), r"row 0 has the label \[0\], which"),
+    ],
+)
+def test_labels_that_are_no_class_are_refused(tmp_path: Path, values: tuple[Any, ...], said: str) -> None:
+    shard(tmp_path / "train.parquet", table(*values))
+    with pytest.raises(UserError, match=said):
+        HuggingFace(path=tmp_path).read()
+
+
+@pytest.mark.parametrize("names", ["ab", [7, 8], {"0": "a", "1": "b"}])
+def test_noted_classes_that_are_no_words_are_refused(tmp_path: Path, names: Any) -> None:
+    noted = NAMED | {"label": {"_type": "ClassLabel", "names": names}}
+    with pytest.raises(UserError, match="class names that are no list of words"):
+        HuggingFace(path=saved(tmp_path, table(0, 1), noted)).read()
+
+
+def test_files_without_rows_are_refused(tmp_path: Path) -> None:
+    shard(tmp_path / "train.parquet", table("apple", "pear").slice(0, 0))
+    with pytest.raises(UserError, match="holds no rows"):
+        HuggingFace(path=tmp_path).read()
+
+
+def test_a_description_of_another_form_is_passed_over(tmp_path: Path) -> None:
+    folder = saved(tmp_path, table("apple", "pear"))
+    (folder / "dataset_info.json").write_text('{"features": ["image", "label"]}')
+    assert HuggingFace(path=folder).read().classes == ("apple", "pear")
+
+
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no saved data set .* and holds no \.parquet files"):
         HuggingFace(path=tmp_path).read()

@@ -24,8 +24,9 @@ from tinysight.files import write_atomically
 __all__ = ["Arrays", "kept_array_sample", "write_array_sample"]
 
 SPLITS = ("train", "val", "test")
-# What NumPy and zipfile raise on a truncated or foreign file; KeyError is a missing array.
-_BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+# What NumPy and zipfile raise on a truncated or foreign file. KeyError is a missing array, RuntimeError a locked one,
+# MemoryError one that claims to be of a size that nothing has.
+_BROKEN = (OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
 class Arrays(Reader):
@@ -41,7 +42,7 @@ class Arrays(Reader):
 
     reader: Literal["arrays"] = "arrays"
     path: Path
-    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    classes: Annotated[tuple[str, ...], Field(min_length=2, max_length=255)]
     ignore_index: Annotated[int, Field(ge=-1, le=255)] = 255
 
     @field_validator("classes")
@@ -79,7 +80,10 @@ class Arrays(Reader):
 
 def _files(folder: Path) -> list[Path]:
     # A writer that was killed leaves a draft whose name begins with a dot.
-    return sorted(file for file in folder.glob("*.npz") if not file.name.startswith("."))
+    found = sorted(file for file in folder.glob("*.npz") if not file.name.startswith("."))
+    if special := [file for file in found if file.exists() and not file.is_file()]:  # a pipe would be waited for
+        raise UserError(f"{special[0]} is called like a sample but is no regular file: take it out of the folder")
+    return found
 
 
 @dataclass(frozen=True)
@@ -168,6 +172,10 @@ def _require_fit(image: Array, target: Array, where: str) -> None:
         raise UserError(
             f"{where}: the image is {image.dtype} {image.shape}; it must be uint8 (height, width, 3) or float32 "
             "(channels, height, width)"
+        )
+    if not np.isfinite(image).all():
+        raise UserError(
+            f"{where}: the image holds values that are not numbers (NaN or infinity): mend it, or take it out"
         )
     if target.ndim == 0 and target.dtype.kind in "iu":
         return

@@ -13,11 +13,11 @@ import numpy as np
 from pydantic import Field
 
 from tinysight.data.archive import Readable, members
-from tinysight.data.images import is_image, read_image
+from tinysight.data.images import images_in, is_image, read_image
 from tinysight.data.readers.base import Reader
 from tinysight.data.readers.pairs import SplitNames, require_folder
 from tinysight.data.sample import Array, Dataset, Sample, file_digest
-from tinysight.errors import UserError
+from tinysight.errors import UserError, has_half_characters
 
 __all__ = ["NO_CLASS", "ClassFolders", "ClassSample"]
 
@@ -138,8 +138,10 @@ class ClassFolders(Reader):
 
 def _in_folder(folder: Path) -> dict[str, list[Readable]]:
     """Return the pictures of each class; hidden folders and loose files are passed over."""
-    classes = (entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    return {entry.name: [*sorted(path for path in entry.iterdir() if is_image(path.name))] for entry in classes}
+    classes = [entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+    if unwritable := [entry.name for entry in classes if has_half_characters(entry.name)]:
+        raise UserError(f"{folder} holds the folder {unwritable[0]!r}, whose name is not UTF-8: rename it")
+    return {entry.name: [*images_in(entry)] for entry in classes}
 
 
 def _in_archive(archive: Path) -> defaultdict[tuple[str, ...], dict[str, list[Readable]]]:

@@ -14,8 +14,9 @@ from tinysight.config import digest_of
 from tinysight.data.archive import Readable
 from tinysight.data.images import read_image, read_mask
 from tinysight.data.sample import Array, LabelRangeError
+from tinysight.errors import UserError
 
-__all__ = ["IGNORED", "ClassValues", "Colour", "Decode", "MaskValue", "decode_of", "require_distinct"]
+__all__ = ["IGNORED", "ClassValues", "Colour", "Decode", "MaskValue", "decode_of", "label_numbers", "require_distinct"]
 
 IGNORED = 255
 """The target's value that does not count, whatever it is in the mask files."""
@@ -80,6 +81,20 @@ def require_distinct(classes: Mapping[str, Sequence[int | str]], ignore_index: i
             owners.setdefault(value, name)
     if problems:
         raise ValueError("; ".join(problems) + ": give each value one meaning")
+
+
+def label_numbers(names: Sequence[str], values: Mapping[str, Sequence[int | str]] | None) -> dict[str, int]:
+    """Return the class number of every text a list may write: of the classes' names, and of their values where given.
+
+    Raises:
+        UserError: a text is the name of one class and the value of another.
+    """
+    numbers = {name: number for number, name in enumerate(names)}
+    for number, given in enumerate((values or {}).values()):
+        for value in map(str, given):
+            if numbers.setdefault(value, number) != number:
+                raise UserError(f"'{value}' is the name of a class and the value of another: correct data.classes")
+    return numbers
 
 
 @dataclass(frozen=True)

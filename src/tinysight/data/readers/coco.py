@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tinysight.data.images import read_image
 from tinysight.data.readers.base import Reader
@@ -20,6 +20,9 @@ from tinysight.data.shapes import Polygons, Runs, Shape, box, painted
 from tinysight.errors import UserError, one_line
 
 __all__ = ["CocoObjects"]
+
+MOST_CLASSES = 254
+"""Beside the background, in a mask whose 255 does not count."""
 
 
 class CocoObjects(Reader):
@@ -61,12 +64,28 @@ class CocoObjects(Reader):
             expected = ", ".join(str(file) for file in files.values())
             raise UserError(f"{self.path} holds none of the files {expected}: check the path and its layout")
         contents = {split: _Content.load(file) for split, file in present.items()}
-        first = next(iter(contents.values()))
-        gathered = self.classes or {name: (name,) for name in first.names() if name != BACKGROUND}
+        gathered = self.classes or self._own_classes(contents)
         splits: dict[str, tuple[Sample, ...]] = {
             split: tuple(self._samples(split, content, gathered, present[split])) for split, content in contents.items()
         }
         return Dataset((BACKGROUND, *gathered), splits)
+
+    def _own_classes(self, contents: Mapping[SplitName, _Content]) -> dict[str, tuple[str, ...]]:
+        """Return a class for each category of the first split there is."""
+        first, *others = contents
+        own: dict[str, tuple[str, ...]] = {name: (name,) for name in contents[first].names() if name != BACKGROUND}
+        if len(own) > MOST_CLASSES:
+            raise UserError(
+                f"{self.path} has {len(own)} categories, and a mask holds at most {MOST_CLASSES} classes: gather some "
+                "under data.classes, such as {vehicle: [car, bus]}"
+            )
+        for split in others:
+            if strangers := [name for name in contents[split].names() if name not in {BACKGROUND, *own}]:
+                raise UserError(
+                    f"{split} has a category '{strangers[0]}', but {first} has none: a class needs images to learn "
+                    "from; list the classes wanted under data.classes"
+                )
+        return own
 
     def _samples(
         self, split: SplitName, content: _Content, gathered: Mapping[str, tuple[str, ...]], file: Path
@@ -143,13 +162,16 @@ class _RunLengths(BaseModel):
 
 
 Ring = Annotated[list[float], Field(min_length=6)]
+Extent = Annotated[float, Field(ge=0)]
 
 
 class _Object(BaseModel):
+    model_config = ConfigDict(allow_inf_nan=False)
+
     image_id: int | str
     category_id: int
     segmentation: list[Ring] | _RunLengths | None = None
-    bbox: tuple[float, float, float, float] | None = None
+    bbox: tuple[float, float, Extent, Extent] | None = None
 
     def shape(self) -> Shape:
         if isinstance(self.segmentation, _RunLengths):
@@ -166,6 +188,21 @@ class _Content(BaseModel):
     categories: Annotated[list[_Category], Field(min_length=1)]
     annotations: list[_Object] = []
 
+    @model_validator(mode="after")
+    def _numbers_are_clear(self) -> _Content:
+        """Refuse numbers that name two things, or nothing: objects would be painted on other images, or on none."""
+        for kind, numbers in (
+            ("images have the id", [image.id for image in self.images]),
+            ("images have the file_name", [image.file_name for image in self.images]),
+            ("categories have the id", [category.id for category in self.categories]),
+        ):
+            if twice := _twice(numbers):
+                raise ValueError(f"two {kind} {twice[0]!r}")
+        images = {image.id for image in self.images}
+        if lost := [one.image_id for one in self.annotations if one.image_id not in images]:
+            raise ValueError(f"{len(lost)} objects are of images not listed, the first of the image {lost[0]!r}")
+        return self
+
     @classmethod
     def load(cls, file: Path) -> _Content:
         try:
@@ -175,7 +212,8 @@ class _Content(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
-            said = one_line(f"{where}: {first['msg']}" if where else first["msg"])
+            message = first["msg"].removeprefix("Value error, ")
+            said = one_line(f"{where}: {message}" if where else message)
             raise UserError(f"{file} is not in COCO's form ({said}): correct it") from None
 
     def ids(self) -> list[int]:
@@ -195,3 +233,7 @@ class _Content(BaseModel):
             if number := numbers[one.category_id]:
                 found[one.image_id].append((number, one.shape()))
         return found
+
+
+def _twice(values: Iterable[int | str]) -> list[int | str]:
+    return [value for value, count in Counter(values).items() if count > 1]

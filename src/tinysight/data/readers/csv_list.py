@@ -6,6 +6,7 @@ import csv
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -13,7 +14,15 @@ from pydantic import model_validator
 
 from tinysight.data.readers.base import Reader
 from tinysight.data.readers.class_folders import NO_CLASS, ClassSample
-from tinysight.data.readers.class_values import IGNORED, ClassValues, Colour, MaskValue, decode_of, require_distinct
+from tinysight.data.readers.class_values import (
+    IGNORED,
+    ClassValues,
+    Colour,
+    MaskValue,
+    decode_of,
+    label_numbers,
+    require_distinct,
+)
 from tinysight.data.readers.pairs import SplitNames
 from tinysight.data.sample import Dataset, FileSample, Sample
 from tinysight.errors import UserError, unknown_name
@@ -57,7 +66,8 @@ class CsvList(Reader):
             UserError: the file is missing or broken, lacks a column, or names a file, split or class that is not there.
         """
         label, rows = self._rows()
-        if twice := [name for name, count in Counter(row.name for row in rows).items() if count > 1]:
+        places = Counter((row.split, row.image) for row in rows)  # as paths: ./a.jpg is a.jpg
+        if twice := [f"{split}/{row.picture}" for row in rows if places[split := row.split, row.image] > 1]:
             raise UserError(f"{self.path} lists {twice[0]} twice: keep one of the lines")
         self._refuse_missing([row.image for row in rows])
         if label == "class":
@@ -112,9 +122,7 @@ class CsvList(Reader):
         return names
 
     def _with_classes(self, rows: Iterable[_Row], names: tuple[str, ...]) -> Iterator[ClassSample]:
-        numbers = {name: number for number, name in enumerate(names)}
-        for number, values in enumerate((self.classes or {}).values()):
-            numbers |= {str(value): number for value in values}
+        numbers = label_numbers(names, self.classes)
         for row in rows:
             if row.label not in numbers:
                 raise UserError(f"{self.path}, {row.picture}: {unknown_name('class', row.label, names)}")
@@ -153,15 +161,19 @@ def _table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
             file.seek(0)
-            reader = csv.DictReader(file, delimiter=max(DELIMITERS, key=first.count), restval="")
-            lines = [(reader.line_num, row) for row in reader]
+            reader = csv.reader(file, delimiter=max(DELIMITERS, key=first.count), skipinitialspace=True)
+            # Lists written by hand have spaces around their cells.
+            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} cannot be read as CSV ({error}): correct it") from None
-    if not lines:
+    if len(rows) < 2:
         raise UserError(f"{path} lists no pictures: write a header and a line for each")
-    if broken := [number for number, row in lines if None in row]:
+    header = rows[0][1]
+    if twice := [cell for cell, count in Counter(header).items() if cell and count > 1]:
+        raise UserError(f"{path} has two columns '{twice[0]}': rename one")
+    if broken := [number for number, row in rows if len(row) > len(header)]:
         raise UserError(f"{path}, line {broken[0]}: more cells than the header has: correct the line")
-    return list(reader.fieldnames or []), lines
+    return header, [(number, dict(zip_longest(header, row, fillvalue=""))) for number, row in rows[1:]]
 
 
 def _in_splits(rows: Iterable[_Row], samples: Iterable[Sample]) -> dict[str, tuple[Sample, ...]]:

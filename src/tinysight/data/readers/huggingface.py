@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,15 @@ from pydantic import model_validator
 from tinysight.data.arrow import Shard
 from tinysight.data.readers.base import Reader
 from tinysight.data.readers.class_folders import NO_CLASS, ClassSample
-from tinysight.data.readers.class_values import IGNORED, ClassValues, Colour, MaskValue, decode_of, require_distinct
+from tinysight.data.readers.class_values import (
+    IGNORED,
+    ClassValues,
+    Colour,
+    MaskValue,
+    decode_of,
+    label_numbers,
+    require_distinct,
+)
 from tinysight.data.readers.pairs import SplitNames, require_folder
 from tinysight.data.sample import Dataset, FileSample
 from tinysight.errors import UserError, unknown_name
@@ -71,7 +80,16 @@ class HuggingFace(Reader):
             table.require({image, label})
         if kind == "mask":
             return self._with_masks(tables, image, label)
-        return self._with_classes(tables, image, label, features[label].get("names"))
+        return self._with_classes(tables, image, label, self._noted_names(features, label))
+
+    def _noted_names(self, features: Mapping[str, Any], label: str) -> Sequence[str] | None:
+        names: Sequence[str] | None = features[label].get("names")
+        if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+            raise UserError(
+                f"{self.path} notes for '{label}' class names that are no list of words ({reprlib.repr(names)}): save "
+                "the data set again"
+            )
+        return names
 
     def _chosen(self, found: Mapping[str, Sequence[Shard]]) -> dict[str, Sequence[Shard]]:
         """Return the files of train, val and test."""
@@ -136,8 +154,10 @@ class HuggingFace(Reader):
     def _with_classes(
         self, tables: Mapping[str, _Table], image: str, label: str, noted: Sequence[str] | None
     ) -> Dataset:
-        values = {split: [_spelled(value, noted) for value in table.values(label)] for split, table in tables.items()}
+        values = {split: self._labels(split, table.values(label), noted) for split, table in tables.items()}
         texts = {text for of_split in values.values() for text in of_split}
+        if not texts:
+            raise UserError(f"{self.path} holds no rows: check the path, or save the data set again")
         names = tuple(self.classes or noted or sorted(texts))
         if len(names) < 2:
             raise UserError(f"{self.path} holds only the class '{names[0]}': at least 2 are needed")
@@ -146,9 +166,7 @@ class HuggingFace(Reader):
                 f"{self.path} does not name its classes: say under data.classes what the numbers of '{label}' mean, "
                 "such as {apple: 0, pear: 1}"
             )
-        numbers = {name: number for number, name in enumerate(names)}
-        for number, known in enumerate((self.classes or {}).values()):
-            numbers |= {str(value): number for value in known}
+        numbers = label_numbers(names, self.classes)
         splits = {}
         for split, table in tables.items():
             if strange := [(row, text) for row, text in enumerate(values[split]) if text not in numbers]:
@@ -161,6 +179,15 @@ class HuggingFace(Reader):
                 ClassSample(name, picture, numbers[text], names[numbers[text]]) for name, picture, text in rows
             )
         return Dataset(names, splits, NO_CLASS)
+
+    def _labels(self, split: str, values: Sequence[Any], noted: Sequence[str] | None) -> list[str]:
+        for row, value in enumerate(values):
+            if value is None or isinstance(value, float | list | dict | bytes):
+                what = "no label" if value is None else f"the label {reprlib.repr(value)}, which names no one class"
+                raise UserError(
+                    f"{self.path}, {split}, row {row} has {what}: correct it, or name another column under data.columns"
+                )
+        return [_spelled(value, noted) for value in values]
 
 
 class _Table(NamedTuple):
@@ -201,7 +228,8 @@ def _features(path: Path, shard: Shard) -> dict[str, Any]:
     if beside.is_file():
         content = read_json(beside, "restore it, or save the data set again")
         noted = content.get("features") if isinstance(content, dict) else None
-        features |= {name: about for name, about in (noted or {}).items() if name in features}
+        if isinstance(noted, dict):
+            features |= {name: about for name, about in noted.items() if name in features}
     if strange := [name for name, about in features.items() if not isinstance(about, dict)]:
         features |= {name: {} for name in strange}  # lists of values, which no picture and no class is
     if not features:

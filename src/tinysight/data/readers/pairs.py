@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from tinysight.data.images import holds_images, images_by_stem
 from tinysight.data.readers.class_values import Decode
@@ -25,7 +25,15 @@ __all__ = [
 
 SplitName = Literal["train", "val", "test"]
 
-SplitNames = Annotated[dict[SplitName, str], Field(min_length=1)]
+
+def _each_name_once(splits: dict[SplitName, str]) -> dict[SplitName, str]:
+    for split, name in splits.items():
+        if twin := next((other for other in splits if other != split and splits[other] == name), None):
+            raise ValueError(f"{split} and {twin} are both called '{name}': give each images of its own")
+    return splits
+
+
+SplitNames = Annotated[dict[SplitName, str], Field(min_length=1), AfterValidator(_each_name_once)]
 """How train, val and test are called in a data set."""
 
 SplitPairs = Mapping[str, tuple[Path, Path]]

@@ -73,6 +73,7 @@ class VocFolders(Reader):
 
 def _listed(file: Path) -> list[str]:
     try:
-        return file.read_text(encoding="utf-8").split()
+        lines = (line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines())
+        return [line for line in lines if line]
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{file} cannot be read as text ({error}): it lists one photo's name a line") from None
