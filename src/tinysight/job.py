@@ -267,10 +267,7 @@ def refuse_one_class(train: Sequence[Sample], task: Task) -> None:
     """
     seen: set[int] = set()
     for sample in train:
-        target = sample.read()[1]
-        if reason := task.refuse_target(target):
-            raise UserError(f"sample '{sample.name}': {reason}: mend the label or the classes")
-        seen |= set(np.flatnonzero(task.class_counts(target)).tolist())
+        seen |= set(np.flatnonzero(task.counts_in(sample)).tolist())
         if len(seen) > 1:
             return
     found = f"only the class '{task.classes[seen.pop()]}'" if seen else "no class at all"
@@ -404,6 +401,11 @@ def fit_reference(
     The training's state lies in ``folder``.
     """
     refuse_wrong_output(network, task)
+    if settings.augment == "randaugment" and network.input.normalised_by == "caller":
+        raise UserError(
+            "train.augment: randaugment changes uint8 pictures, and these arrive normalised by your own code: augment "
+            "them there and leave augment out, or give uint8 pictures"
+        )
     if reason := refuses_batches(network.scores, network.example(batch=2)):
         raise UserError(f"the network {reason}: it cannot be trained; leave train out, or give one that takes batches")
     batches = Batches(

@@ -390,7 +390,8 @@ def _describe(error: ValidationError, prefix: str, model: type[BaseModel]) -> It
         else:
             message = problem["msg"].removeprefix("Value error, ")
             shown = "" if problem["type"] == "missing" else f" (got {_shown(problem['input'])})"
-            yield f"{where}: {message[0].lower()}{message[1:]}{shown}"
+            # What is wrong between sections names them itself, and the whole recipe is no value to show.
+            yield f"{where}: {message[0].lower()}{message[1:]}{shown}" if where else message
 
 
 def _valid_keys(model: type[BaseModel], place: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 
@@ -25,7 +26,7 @@ def print_rows(what: str, task: str | None = None, largest: str | None = None) -
     """
     if what not in _TABLES:
         raise unknown_name("table", what, _TABLES)
-    if what != "models" and (task or largest):
+    if what != "models" and (task is not None or largest is not None):
         raise UserError(f"--task and --max-params choose among models: 'tinysight list {what}' lists everything")
     columns, rows = _TABLES[what]
     table = Table(*columns, box=None, header_style="bold", pad_edge=False)
@@ -41,7 +42,7 @@ def _models(task: str | None = None, largest: str | None = None) -> Iterable[tup
 
     if task is not None and task not in TASKS:
         raise unknown_name("task", task, TASKS)
-    most = _count(largest) if largest else None
+    most = None if largest is None else _count(largest)
     for entry in catalogue():
         if (task and entry.task != task) or (most is not None and entry.used > most):
             continue
@@ -53,11 +54,10 @@ def _models(task: str | None = None, largest: str | None = None) -> Iterable[tup
 
 def _count(text: str) -> float:
     """Read a number such as ``500k`` or ``5M``."""
-    factor = {"k": 1e3, "M": 1e6, "G": 1e9}.get(text[-1:], 1.0)
-    try:
-        return float(text.rstrip("kMG")) * factor
-    except ValueError:
-        raise UserError(f"--max-params {text}: give a number, such as 500k or 5M") from None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kMG]?)", text)
+    if match is None:
+        raise UserError(f"--max-params '{text}': give a number, such as 500k or 5M")
+    return float(match[1]) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[match[2]]
 
 
 def _reductions() -> Iterable[tuple[str, ...]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 from torch import nn
@@ -52,6 +55,32 @@ def test_a_foreign_builder_that_is_not_there_is_named(builder: str):
 def test_arguments_a_foreign_builder_refuses_are_named():
     with pytest.raises(UserError, match=r"torch\.nn:Conv2d .*'kernel'"):
         ModelSpec(builder="torch.nn:Conv2d", args={"kernel": 3}).build(trust=True)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("def (", r"cannot be imported \(SyntaxError: .*line 1\)"),
+        ("1 / 0", r"cannot be imported \(ZeroDivisionError: .*, line 1 of .*strange_net\.py\)"),
+        ("import sys\nsys.exit(0)", r"cannot be imported \(SystemExit: 0, line 2 of"),
+        ("def Net():\n    return {}['width']", r"refuses {} \(KeyError: 'width', line 2 of .*strange_net\.py\)"),
+        ("def Net():\n    return 5", r"returns a int, not a torch\.nn\.Module"),
+        ("import torch\ndef Net():\n    return torch.nn.Conv2d", r"returns a type, not a torch\.nn\.Module"),
+    ],
+)
+def test_code_that_raises_or_returns_no_network_is_told_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, said: str
+):
+    (tmp_path / "strange_net.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "strange_net", raising=False)
+    with pytest.raises(UserError, match=said):
+        ModelSpec(builder="strange_net:Net").build(trust=True)
+
+
+def test_a_relative_builder_is_refused():
+    with pytest.raises(UserError, match=r"\.net:Net cannot be imported \(TypeError"):
+        ModelSpec(builder=".net:Net").build(trust=True)
 
 
 def test_a_live_network_is_built_by_its_owner_only():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,26 @@ def test_what_is_no_weights_is_named(tmp_path: Path, content: bytes, name: str):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=name):
         read_weights(tmp_path / name)
+
+
+def test_a_page_saved_instead_of_weights_is_not_called_unsafe(tmp_path: Path):
+    (tmp_path / "a.pth").write_text("<html>404</html>")
+    with pytest.raises(UserError, match=r"a\.pth is no file of weights: give what"):
+        read_weights(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.complex64])
+def test_numbers_of_another_kind_are_no_weights(tmp_path: Path, kind: torch.dtype):
+    torch.save({name: tensor.to(kind) for name, tensor in network().state_dict().items()}, tmp_path / "a.pth")
+    with pytest.raises(UserError, match="not there in the same shape and kind"):
+        load_weights(network(), tmp_path / "a.pth", None, partly=True)
+
+
+@pytest.mark.parametrize("made", [torch.Tensor.to_sparse, lambda tensor: tensor.to("meta")])
+def test_tensors_without_plain_values_are_refused(tmp_path: Path, made: Callable[[torch.Tensor], torch.Tensor]):
+    torch.save({name: made(tensor) for name, tensor in network().state_dict().items()}, tmp_path / "a.pth")
+    with pytest.raises(UserError, match="not there in the same shape and kind"):
+        load_weights(network(), tmp_path / "a.pth", None, partly=False)
 
 
 def test_a_missing_file_is_named(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ HOW: list[dict[str, Any]] = [
     {"mode": "resize", "flip": True},
     {"mode": "resize", "scales": (1.0, 2.0)},
     {"mode": "pad", "flip": True, "scales": (0.5, 1.3)},
+    {"mode": "resize", "scales": (0.5,)},
 ]
 
 
@@ -44,6 +46,32 @@ def test_the_program_predicts_what_tinysight_predicts(
     expected = predict_one(network, policy, tiny_task, image)
     # Sums in another order may decide a pixel whose two best scores are equal but for rounding.
     assert (made["prediction"] == expected).mean() > 0.999
+
+
+@pytest.mark.parametrize("how", [{"mode": "resize"}, {"mode": "pad"}, {"mode": "slide", "scales": (0.5, 1.0)}])
+def test_it_scales_arrays_of_more_channels_than_opencv_takes_at_once(tiny_task, tmp_path, monkeypatch, how):
+    policy = InputPolicy(height=32, width=48, mean=(0.0,) * 6, std=(1.0,) * 6, normalised_by="caller", **how)
+    image = np.random.default_rng(0).standard_normal((6, 100, 61)).astype(np.float32)
+    np.save(tmp_path / "photo.npy", image)
+    monkeypatch.chdir(tmp_path)
+    given: list[np.ndarray] = []
+    monkeypatch.setattr("onnxruntime.InferenceSession", lambda *_args, **_named: _Remembering(given))
+    exec(snippet(policy, tiny_task), {})
+    assert all(np.allclose(mine, own) for mine, own in zip(given, policy.inputs(image), strict=True))
+
+
+class _Remembering:
+    """A session that keeps what it is given, and answers with scores of two classes."""
+
+    def __init__(self, given: list[np.ndarray]) -> None:
+        self.given = given
+
+    def get_inputs(self) -> list[Any]:
+        return [SimpleNamespace(name="images")]
+
+    def run(self, _outputs: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        self.given.append(inputs["images"])
+        return [inputs["images"][:, :2]]
 
 
 def test_it_names_the_values_of_the_bundle(tiny_task):

@@ -97,6 +97,23 @@ def test_sliding_windows_larger_than_a_picture_are_filled_up():
     assert filled == pytest.approx([6 / 16, 15 / 24])
 
 
+@pytest.mark.parametrize("how", [{"mode": "slide"}, {"mode": "slide", "scales": (0.5, 1.0)}, {"scales": (0.5, 1.0)}])
+def test_normalised_arrays_learn_as_pictures_do(how: dict[str, Any]):
+    pictures = [_Stored(number, (60, 90)) for number in range(4)]
+    arrays = [(np.float32(one.image.transpose(2, 0, 1) / 255), one.mask) for one in pictures]
+    policy = SLIDING.model_copy(update={"mode": "resize", **how})
+    own = policy.model_copy(update={"normalised_by": "caller"})
+    batches = _batches(pictures, policy), _batches(live_samples(arrays, "train"), own)
+    for (images, targets, _), (own_images, own_targets, _) in zip(*(_twice(one) for one in batches), strict=True):
+        assert torch.equal(targets, own_targets)
+        torch.testing.assert_close(images, own_images, rtol=0, atol=1 / 255)
+
+
+def _twice(batches: Batches) -> list[Batch]:
+    torch.manual_seed(0)
+    return [batch for _ in range(2) for batch in batches.epoch(4)]
+
+
 def test_plain_shows_other_windows_of_other_pictures():
     samples = [_Stored(7, (16, 60)) for _ in range(4)]
     images = torch.cat([batch.images for batch in _batches(samples, SLIDING).plain(2)])
@@ -268,6 +285,12 @@ def test_a_balanced_sampler_draws_every_class_equally_often():
     drawn = torch.cat([batch.targets for _ in range(20) for batch in batches.epoch(10)])
     assert drawn.shape == (1000,)
     assert float((drawn == 0).float().mean()) == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_balanced_sampler_names_the_sample_whose_class_does_not_exist():
+    samples = live_samples([(np.zeros((16, 24, 3), np.uint8), label) for label in (0, 1, 7)], "train")
+    with pytest.raises(UserError, match="sample 'train-000002': the class is 7"):
+        Batches(samples, POLICY, CLASSES, augment=False, sampler="balanced")
 
 
 @pytest.mark.parametrize("mix", ["mixup", "cutmix"])

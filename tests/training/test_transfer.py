@@ -6,6 +6,7 @@ import copy
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from tinysight.errors import UserError
@@ -112,10 +113,17 @@ def test_an_interrupted_training_thaws_where_it_would_have(tmp_path):
     assert same(whole, network)
 
 
+@pytest.mark.parametrize("setting", ["freeze", "rates"])
+def test_yes_is_no_number_of_epochs_and_no_share(setting: str):
+    with pytest.raises(ValidationError, match="must be a number, not yes or no"):
+        Training(**{setting: {"encoder": True}})
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
         ({"freeze": {"encodr": 1}}, "train.freeze: the network has no part 'encodr': did you mean 'encoder'"),
+        ({"freeze": {"": 1}}, "train.freeze: the network has no part ''"),
         ({"rates": {"zzz": 1}}, "train.rates: the network has no part 'zzz': 'tinysight draw' lists the names"),
         ({"freeze": {"encoder": 1, "head": 1}}, "train.freeze leaves no weight to train in epoch 1"),
     ],

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import traceback
 from typing import TYPE_CHECKING, Any
 
 from tinysight.config import Config
-from tinysight.errors import UserError
+from tinysight.errors import UserError, one_line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,7 +61,7 @@ class ModelSpec(Config):
             trust: allow a builder that is an import path, whose code then runs.
 
         Raises:
-            UserError: the builder is unknown, foreign without trust, live, or refuses its arguments.
+            UserError: the builder is unknown, foreign without trust, live, raises, or returns no network.
         """
         if self.builder == LIVE:
             raise UserError(
@@ -79,12 +80,34 @@ class ModelSpec(Config):
                 "add --trust, or trust=True, if you know that code"
             )
         module_name, _, attribute = self.builder.partition(":")
+        # Whatever somebody's code raises, sys.exit included, is theirs to mend: say what, and where.
         try:
             factory = getattr(importlib.import_module(module_name), attribute)
-        except (ImportError, AttributeError) as error:
-            raise UserError(f"the builder {self.builder} cannot be imported ({error}): check its path") from error
+        except (Exception, SystemExit) as error:
+            raise UserError(
+                f"the builder {self.builder} cannot be imported ({_said(error)}): check its path, and its code"
+            ) from error
         try:
-            built: nn.Module = factory(**self.args)
-        except (TypeError, ValueError) as error:
-            raise UserError(f"the builder {self.builder} refuses {self.args}: {error}") from error
+            built = factory(**self.args)
+        except (Exception, SystemExit) as error:
+            raise UserError(
+                f"the builder {self.builder} refuses {self.args} ({_said(error)}): correct model.args, or its code"
+            ) from error
+        from torch import nn
+
+        if not isinstance(built, nn.Module):
+            raise UserError(
+                f"the builder {self.builder} returns a {type(built).__name__}, not a torch.nn.Module: name a class of "
+                "networks, or a function that returns one"
+            )
         return built
+
+
+def _said(error: BaseException) -> str:
+    """Say what was raised, and where, unless that is here or in Python's import itself."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [
+        frame for frame in frames if frame.filename not in {__file__, importlib.__file__} and frame.filename[0] != "<"
+    ]
+    where = f", line {own[-1].lineno} of {own[-1].filename}" if own else ""
+    return f"{type(error).__name__}: {one_line(error)}{where}"

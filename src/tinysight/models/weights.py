@@ -41,12 +41,16 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     except FileNotFoundError:
         raise UserError(f"the weights {path} do not exist: check model.weights") from None
     except pickle.UnpicklingError as error:
+        if not _looks_pickled(path):
+            raise UserError(f"{path} is no file of weights: give what torch.save or safetensors wrote") from error
         raise UserError(
             f"{path} holds more than tensors, and loading it could run its maker's code: save the state dict alone, "
             "with torch.save(model.state_dict(), …)"
         ) from error
     except (OSError, SafetensorError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        raise UserError(f"{path} cannot be read as weights ({one_line(error)}): give a state dict") from error
+        raise UserError(
+            f"{path} cannot be read as weights ({one_line(error) or 'it ends too early'}): give a state dict"
+        ) from error
     for key in CONTAINERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
@@ -59,6 +63,12 @@ def _unpickled(path: Path) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about foreign pickles, which are refused in a sentence anyway
         return torch.load(path, "cpu", weights_only=True)
+
+
+def _looks_pickled(path: Path) -> bool:
+    """Tell what torch.save and pickle write, archives and old ones, by its beginning."""
+    with path.open("rb") as file:
+        return file.read(2).startswith((b"PK", b"\x80"))
 
 
 def load_weights(module: nn.Module, path: Path, adapt: Adapt | None, *, partly: bool) -> list[str]:
@@ -77,17 +87,27 @@ def load_weights(module: nn.Module, path: Path, adapt: Adapt | None, *, partly: 
     given, own = read_weights(path), module.state_dict()
     if adapt and not given.keys() <= own.keys():
         given = _adapted(given, module, adapt)
-    fits = {name: tensor for name, tensor in given.items() if name in own and tensor.shape == own[name].shape}
+    fits = {name: tensor for name, tensor in given.items() if name in own and _fits(tensor, own[name])}
     lacking = [name for name in own if name not in fits and not name.endswith(COUNTER)]
     strange = [name for name in given if name not in own]
     if (not partly and (lacking or strange)) or 2 * len(lacking) > len(own):
         first = lacking[0] if lacking else strange[0]
         raise UserError(
             f"the weights {path} do not fit the network: {len(lacking)} of its {len(own)} tensors are not there in the "
-            f"same shape, {len(strange)} others are there besides, the first is '{first}': give weights of this network"
+            f"same shape and kind, {len(strange)} others are there besides, the first is '{first}': give weights of "
+            "this network"
         )
     module.load_state_dict(own | fits)
     return lacking
+
+
+def _fits(tensor: Tensor, own: Tensor) -> bool:
+    """Tell whether a tensor can stand for another: of its shape and kind of numbers, and not sparse or without values.
+
+    Integers in the place of weights are a quantizer's, whose scales lie elsewhere.
+    """
+    plain = tensor.layout == torch.strided and not tensor.is_meta
+    return plain and tensor.shape == own.shape and tensor.is_floating_point() == own.is_floating_point()
 
 
 def _adapted(given: dict[str, Tensor], module: nn.Module, adapt: Adapt) -> dict[str, Tensor]:

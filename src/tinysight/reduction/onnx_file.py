@@ -150,10 +150,11 @@ def _refused(path: Path, model: ModelProto) -> str | None:
     axes = [axis.dim_value or axis.dim_param or "?" for axis in kind.shape.dim]
     shape = ", ".join(map(str, axes))
     fixing = f"python -m onnxruntime.tools.make_dynamic_shape_fixed --input_name {inputs[0].name} --input_shape 1,3,H,W"
-    if not all(isinstance(axis, int) for axis in axes):
-        return f"{path} takes inputs of any size ({shape}): fix it with '{fixing} {path.name} fixed.onnx'"
+    if not axes or not all(isinstance(axis, int) for axis in axes):
+        said = shape or "it gives none"
+        return f"{path} takes inputs of any size ({said}): fix it with '{fixing} {path.name} fixed.onnx'"
     if axes[:1] != [1]:
-        return f"{path} takes {shape}, {axes[0] if axes else 'no'} images at once: export it for one image"
+        return f"{path} takes {shape}, {axes[0]} images at once: export it for one image"
     if any(
         node.op_type in {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"} for node in model.graph.node
     ):

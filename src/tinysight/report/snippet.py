@@ -24,12 +24,19 @@ photo = np.load("photo.npy").transpose(1, 2, 0).astype(np.float32)  # normalised
 
 FIT = {
     "resize": """\
-fitted = cv2.resize(photo, ({width}, {height}), interpolation=shrink).reshape({height}, {width}, -1)""",
+fitted = {resized}""",
     "pad": """\
 fitted = np.full(({height}, {width}, {channels}), {padding}, photo.dtype)
-scaled = cv2.resize(photo, filled[::-1], interpolation=shrink)
-fitted[: filled[0], : filled[1]] = scaled.reshape(*filled, -1)""",
+fitted[: filled[0], : filled[1]] = {resized}""",
 }
+
+SCALED = {
+    True: "cv2.resize(photo, ({wide}, {high}), interpolation=shrink).reshape({high}, {wide}, -1)",
+    False: "np.dstack([cv2.resize(one, ({wide}, {high}), interpolation=shrink) for one in photo.transpose(2, 0, 1)])",
+}
+"""The photo at another size, by whether OpenCV takes as many channels at once."""
+
+AT_ONCE = 4
 
 NORMALISE = {
     "tinysight": """\
@@ -48,7 +55,7 @@ def views():
     for scale in {scales}:
         high, wide = max(1, round({high} * scale)), max(1, round({wide} * scale))
         shrink = cv2.INTER_AREA if rows > high or columns > wide else cv2.INTER_LINEAR
-        scaled = cv2.resize(photo, (wide, high), interpolation=shrink).reshape(high, wide, -1)
+        scaled = {resized}
         for mirrored in {mirrored}:
             for top in starts(high, {height}):
                 for left in starts(wide, {width}):
@@ -84,6 +91,7 @@ def snippet(policy: InputPolicy, task: Task) -> str:
     It does what ``InputPolicy`` and the task do, for this one policy; a test holds them together.
     """
     own = policy.normalised_by == "caller"
+    high, wide = _size(policy)
     values = {
         "height": policy.height,
         "width": policy.width,
@@ -94,6 +102,7 @@ def snippet(policy: InputPolicy, task: Task) -> str:
         "overlap": policy.overlap,
         "scales": policy.scales,
         "mirrored": (False, True) if policy.flip else (False,),
+        "resized": SCALED[len(policy.mean) <= AT_ONCE].format(high=high, wide=wide),
     }
     program = _one_input(policy) if policy.plain else _many_inputs(policy)
     lines = [
@@ -103,6 +112,13 @@ def snippet(policy: InputPolicy, task: Task) -> str:
         *program,
     ]
     return "\n".join([*(line.format(**values) for line in lines), task.program(policy)])
+
+
+def _size(policy: InputPolicy) -> tuple[str, str]:
+    """Return the rows and columns that the photo is brought to, in the terms of the program."""
+    if not policy.plain:
+        return "high", "wide"
+    return ("filled[0]", "filled[1]") if policy.mode == "pad" else (str(policy.height), str(policy.width))
 
 
 def _one_input(policy: InputPolicy) -> list[str]:

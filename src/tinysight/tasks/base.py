@@ -11,8 +11,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.data import InputPolicy
+from tinysight.data import InputPolicy, Sample
 from tinysight.data.windows import Seen, Size
+from tinysight.errors import UserError
 
 __all__ = ["Plot", "Task"]
 
@@ -101,6 +102,17 @@ class Task(ABC):
     def score(self, statistics: NDArray[Any]) -> float:
         """Return the primary metric, in [0, 1], of a split, from the statistics (images, …) of its images."""
         return float(self.scores(statistics, np.ones((1, len(statistics))))[0])
+
+    def counts_in(self, sample: Sample) -> NDArray[np.int64]:
+        """Read a sample's target and return its ``class_counts``.
+
+        Raises:
+            UserError: the target is invalid.
+        """
+        target = sample.read()[1]
+        if reason := self.refuse_target(target):
+            raise UserError(f"sample '{sample.name}': {reason}: mend the label or the classes")
+        return self.class_counts(target)
 
     @abstractmethod
     def refuse_output(self, shape: Sequence[int]) -> str | None:

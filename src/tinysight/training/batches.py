@@ -71,7 +71,7 @@ MIXES = {"mixup": v2.MixUp, "cutmix": v2.CutMix}
 
 def _balanced(samples: Sequence[Sample], task: Task) -> Tensor:
     """Return how likely each sample is to be drawn, so that every class is equally likely."""
-    shown = torch.from_numpy(np.stack([task.class_counts(sample.read()[1]) for sample in samples])).double()
+    shown = torch.from_numpy(np.stack([task.counts_in(sample) for sample in samples])).double()
     # A sample of no class that counts has no say in this; it is drawn as rarely as the rarest.
     return torch.where(shown > 0, shown / shown.sum(0).clamp(min=1), 0).sum(1).clamp(min=1 / len(samples))
 
@@ -222,9 +222,8 @@ class Batches:
         return self._image(image), self._target(target)
 
     def _image(self, image: NDArray[Any]) -> Tensor:
-        if self._policy.normalised_by == "caller":
-            return torch.from_numpy(self._policy.apply(image)[0])
-        return torch.from_numpy(np.ascontiguousarray(self._policy.fit(image).transpose(2, 0, 1)))
+        pixels = image.transpose(1, 2, 0).astype(np.float32) if self._policy.normalised_by == "caller" else image
+        return torch.from_numpy(np.ascontiguousarray(self._policy.fit(pixels).transpose(2, 0, 1)))
 
     def _target(self, target: NDArray[Any]) -> Tensor:
         if target.ndim < 2:

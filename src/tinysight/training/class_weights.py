@@ -21,9 +21,12 @@ def class_weights(samples: Sequence[Sample], task: Task) -> Tensor:
     """Return 1 / ln(1.02 + share) of each class, by its share of the labels that count: (classes,).
 
     ENet's class weighting (Paszke et al. 2016). Every label is read once.
+
+    Raises:
+        UserError: a label names no class.
     """
     counts = np.zeros(len(task.classes), np.int64)
     for sample in samples:
-        counts += task.class_counts(sample.read()[1])
+        counts += task.counts_in(sample)
     shares = counts / max(counts.sum(), 1)
     return torch.from_numpy(1 / np.log(DAMPED_BY + shares)).float()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tinysight.config import Config
 from tinysight.errors import unknown_name
@@ -26,6 +26,16 @@ def _known(name: str) -> str:
 
 Optimizer = Annotated[str, AfterValidator(_known)]
 """A row of ``training/optimizers.py``."""
+
+
+def _refuse_truth(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not yes or no")
+    return value
+
+
+Number = BeforeValidator(_refuse_truth)
+"""Of a part's number: ``freeze: {encoder: true}`` would freeze it for one epoch."""
 
 
 class Training(Config):
@@ -53,8 +63,8 @@ class Training(Config):
     augment: Augmentation = True
     sampler: Literal["uniform", "balanced"] = "uniform"
     mix: Literal["none", "mixup", "cutmix"] = "none"
-    freeze: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
-    rates: dict[str, Annotated[float, Field(gt=0, le=100)]] = Field(default_factory=dict)
+    freeze: dict[str, Annotated[int, Number, Field(ge=1)]] = Field(default_factory=dict)
+    rates: dict[str, Annotated[float, Number, Field(gt=0, le=100)]] = Field(default_factory=dict)
     watch: int = Field(0, ge=0)
 
     @model_validator(mode="after")

@@ -24,7 +24,7 @@ def refuse_unknown_parts(network: nn.Module, settings: Training) -> None:
     Raises:
         UserError: the network has no module of such a name.
     """
-    known = [_plain(name) for name, _ in network.named_modules()]
+    known = [_plain(name) for name, _ in network.named_modules() if name]
     for setting, parts in (("rates", settings.rates), ("freeze", settings.freeze)):
         for part in parts:
             if part not in known:
