@@ -30,7 +30,7 @@ ROWS, TABLE = RESULTS / "contract.jsonl", RESULTS / "contract.md"
 FAMILIES = ("pspnet", "unet", "fpn", "deeplabv3plus", "linknet", "manet", "pan", "unetplusplus", "upernet")
 SETTINGS: dict[str, dict[str, Any]] = {
     "trim": {},
-    "narrow": {"keep": 0.5},
+    "prune": {"keep": 0.5},
     "stem": {"stride": 4},
     "activations": {"to": "relu"},
     "bins": {"keep": [1, 6]},
@@ -51,7 +51,6 @@ nothing about int8, so its file must only run, on every engine."""
 SIZES = {"pan": (160, 192)}
 """Input height and width; PAN's pyramid pools further than the others and breaks at 96 x 128."""
 USUAL_SIZE = (96, 128)
-NARROW_TRIES = 24
 THREADS = 2
 
 
@@ -157,28 +156,10 @@ def make_context(base: Any, work: Path, network_name: str) -> Any:
 
 
 def reduced(method: str, base: Any, context: Any) -> Any:
-    """Reduce ``base``; narrow looks for something to reduce, and resize takes the next smaller size."""
-    if method == "narrow":
-        return narrow(base, context)
+    """Reduce ``base``; resize takes the next smaller size."""
     if method == "resize":
         return METHODS[method](height=base.input.height - 32, width=base.input.width - 32).reduce(base, context)
     return METHODS[method](**SETTINGS[method]).reduce(base, context)
-
-
-def narrow(base: Any, context: Any) -> Any:
-    """Narrow the first convolution that can be, beginning at the decoder's end."""
-    from torch import nn
-
-    from tinysight.reduction.step import NotApplicable
-
-    layers = [name for name, module in base.module.named_modules() if isinstance(module, nn.Conv2d)]
-    reason = NotApplicable("there is no convolution")
-    for layer in layers[: -NARROW_TRIES - 1 : -1]:
-        try:
-            return METHODS["narrow"](layer=layer, **SETTINGS["narrow"]).reduce(base, context)
-        except NotApplicable as refused:
-            reason = refused
-    raise NotApplicable(f"none of the last {NARROW_TRIES} convolutions; {reason}")
 
 
 # --- in the second process: load, run, compare ---

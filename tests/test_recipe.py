@@ -289,7 +289,7 @@ def test_a_bad_override(problems, override, said):
         ("stages: [int8: {image: 9}]", "stages.0.int8.image: unknown key, did you mean 'images'?"),
         ("stages: [int8: {images: 0}]", "stages.0.int8.images: input should be greater than or equal to 1 (got 0)"),
         ("stages: [int8: 5]", "stages.0.int8: "),
-        ("stages: [narrow]", "stages.0.narrow.layer: field required"),
+        ("stages: [encoder]", "stages.0.encoder.to: field required"),
         ("stages: [{variant: [trim]}]", "stages.0: "),
         ("stages: [{variants: [trim], nmae: x}]", "stages.0.nmae: unknown key, did you mean 'name'?"),
         ("stages: [{variants: [trim, inttt8]}]", "stages.0.variants.1: unknown method 'inttt8': did you mean 'int8'?"),

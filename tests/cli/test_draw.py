@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
@@ -27,11 +28,11 @@ def test_a_recipes_network_is_drawn(cli, recipe: Path, tmp_path: Path) -> None:
 
 def test_what_was_cut_is_shown(cli, tmp_path: Path) -> None:
     from tinysight import InputPolicy, ModelSpec, Network
-    from tinysight.reduction.structure.narrow import Narrow
+    from tinysight.reduction.structure.prune import Prune
 
     spec = ModelSpec(builder="unet_plain", args={"classes": 2, "widths": [8, 16]})
     whole = Network(spec.build().eval(), spec, InputPolicy(height=32, width=32))
-    Narrow(layer="down.0.0", keep=0.5).reduce(whole, None).save(tmp_path / "network")  # type: ignore[arg-type]
+    Prune(layers=["down.0.0"], keep=0.5).reduce(whole, SimpleNamespace(seed=0)).save(tmp_path / "network")  # type: ignore[arg-type]
     answer = cli("draw", tmp_path / "network", "--out", tmp_path / "d")
     assert answer.code == 0, answer.err
     picture = (tmp_path / "d" / "topology.svg").read_text()

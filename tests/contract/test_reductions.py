@@ -48,7 +48,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "decoder": {"width": 0.5},
     "fresh": {"network": "linknet", "encoder": "test_resnet", "args": {"encoder_depth": 2}},
     "prune": {"keep": 0.5},
-    "narrow": {"layer": "second", "keep": 0.5},
     "stem": {"stride": 4},
     "activations": {"to": "relu"},
     "bins": {"keep": [1]},
@@ -306,11 +305,6 @@ class TestTrim(Contract):
 
 class TestPrune(Contract):
     name, unfit, reason = "prune", "Softmax", "no layer has channels that can be cut"
-
-
-class TestNarrow(Contract):
-    name, unfit, reason = "narrow", "Residual", "also read outside"
-    unfit_settings: ClassVar[dict[str, Any]] = {"layer": "first"}
 
 
 class TestEncoder(Contract):

@@ -17,7 +17,7 @@ from tinysight.reduction.input.resize import Resize
 from tinysight.reduction.network import Network, load_network
 from tinysight.reduction.precision.bf16 import Bf16
 from tinysight.reduction.precision.record import PrecisionRecord
-from tinysight.reduction.structure.narrow import Narrow
+from tinysight.reduction.structure.prune import Prune
 from tinysight.reduction.verify import largest_difference
 
 FOREIGN = ModelSpec(builder="torch.nn:Conv2d", args={"in_channels": 3, "out_channels": 2, "kernel_size": 1})
@@ -28,7 +28,7 @@ def narrowed(tiny_network, make_context) -> Network:
     """The tiny network at another size with three of eight channels left between its first convolutions."""
     context = make_context(tiny_network)
     smaller = Resize(height=16, width=32).reduce(tiny_network, context)
-    return Narrow(layer="0", keep=0.4).reduce(smaller, context)
+    return Prune(layers=["0"], keep=0.4).reduce(smaller, context)
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_weights_of_another_size_are_refused(folder, tiny_network):
 
 
 def test_steps_of_another_network_are_refused(folder):
-    with pytest.raises(UserError, match=r"the 'narrow' step of .* does not fit this network"):
+    with pytest.raises(UserError, match=r"the 'prune' step of .* does not fit this network"):
         load_network(folder, into=nn.Sequential(nn.Conv2d(3, 2, 1)))
 
 
@@ -213,11 +213,14 @@ def test_a_copy_shares_nothing(narrowed):
     assert narrowed.module[0].weight.abs().max() > 0
 
 
-@pytest.mark.parametrize("record", [{}, {"kept": 3}, {"layer": "0", "norms": [], "reader": "3", "kept": [10**30]}])
+@pytest.mark.parametrize(
+    "record",
+    [{}, {"cuts": 3, "sizes": {}}, {"cuts": [{"kept": [10**30], "axes": [["0.weight", 0]]}], "sizes": {}}],
+)
 def test_a_strange_structure_record_is_named(folder, tiny_network, record):
     steps = json.loads((folder / "steps.json").read_text())
     (folder / "steps.json").write_text(json.dumps([steps[0], steps[1] | {"record": record}]))
-    with pytest.raises(UserError, match=r"the 'narrow' step of .* does not fit this network"):
+    with pytest.raises(UserError, match=r"the 'prune' step of .* does not fit this network"):
         load_network(folder, into=tiny_network.module)
 
 

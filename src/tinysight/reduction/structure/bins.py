@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import Field
 
 from tinysight.errors import one_line
 from tinysight.reduction.step import Context, NotApplicable, StructureReduction
-from tinysight.reduction.structure.channels import cut_channels, difference_ignoring
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -58,9 +57,11 @@ class Bins(StructureReduction):
     @staticmethod
     def replay(module: nn.Module, record: dict[str, Any]) -> nn.Module:
         """Cut the recorded channels out of the readers and take the recorded branches away."""
-        for pyramid in record["pyramids"]:
-            kept = _numbers(pyramid["kept"])
-            cut_channels(module.get_submodule(pyramid["reader"]), {"weight": 1}, kept, in_channels=len(kept))
+        from tinysight.reduction.channels.cut import cut
+
+        kept = {pyramid["reader"]: _numbers(pyramid["kept"]) for pyramid in record["pyramids"]}
+        cuts = [{"kept": numbers, "axes": [[f"{reader}.weight", 1]]} for reader, numbers in kept.items()]
+        cut(module, {"cuts": cuts, "sizes": {reader: {"in_channels": len(each)} for reader, each in kept.items()}})
         _remove(module, [path for pyramid in record["pyramids"] for path in pyramid["removed"]])
         return module
 
@@ -275,7 +276,7 @@ def _prove(original: Network, reduced: Network, record: dict[str, Any]) -> None:
         cut[pyramid["reader"]] = sorted(set(range(reader.in_channels)) - set(_numbers(pyramid["kept"])))
     removed = ", ".join(path for pyramid in record["pyramids"] for path in pyramid["removed"])
     try:
-        difference = difference_ignoring(original, reduced, cut)
+        difference = _difference_ignoring(original, reduced, cut)
     except Exception as error:  # whatever the network's own code raises without its branches
         reason = one_line(error, 160)
         raise NotApplicable(f"the network does not run without {removed}: {reason}") from error
@@ -284,6 +285,21 @@ def _prove(original: Network, reduced: Network, record: dict[str, Any]) -> None:
     batch = original.example(batch=2)
     if trains(original.scores, batch) and not trains(reduced.scores, batch):
         raise NotApplicable(f"the network cannot be trained without {removed}")
+
+
+def _difference_ignoring(original: Network, reduced: Network, cut: Mapping[str, Sequence[int]]) -> float:
+    """Return the largest difference from the original whose readers see zeros in the channels ``cut``, in float64."""
+    import torch
+
+    from tinysight.reduction.verify import largest_difference
+
+    ignoring = original.copy()
+    with torch.no_grad():
+        for path, channels in cut.items():
+            weight: Tensor = ignoring.module.get_submodule(path).weight  # type: ignore[assignment]
+            weight[:, list(channels)] = 0
+    images = original.example(batch=2).double()
+    return largest_difference(ignoring.scores.double(), reduced.copy().scores.double(), images)
 
 
 def _spans(numbers: Sequence[int]) -> list[list[int]]:
