@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ FAMILIES = ("pspnet", "unet", "fpn", "deeplabv3plus", "linknet", "manet", "pan",
 SETTINGS: dict[str, dict[str, Any]] = {
     "trim": {},
     "prune": {"keep": 0.5},
+    "factorize": {"keep": 0.5},
     "stem": {"stride": 4},
     "activations": {"to": "relu"},
     "bins": {"keep": [1, 6]},
@@ -130,6 +132,7 @@ def make_context(base: Any, work: Path, network_name: str) -> Any:
     from tinysight.data.live import live_samples
     from tinysight.engines import ENGINES
     from tinysight.engines.export import export_onnx
+    from tinysight.measure.layers import times_as_fast
     from tinysight.progress import Progress
     from tinysight.reduction.step import Context
     from tinysight.tasks import Segmentation
@@ -151,7 +154,8 @@ def make_context(base: Any, work: Path, network_name: str) -> Any:
         held_out=tuple, teacher=base, ask_teacher=lambda: EagerTeacher(base.copy().scores, "cpu"), parent="base",
         device="cpu", seed=0,
         threads=THREADS, augment=False, folder=work / "state", shared=lambda key: work / digest_of(key),
-        float_export=float_export, refuse_execution=ENGINES["openvino"].refuse, progress=Progress(quiet=True),
+        float_export=float_export, refuse_execution=ENGINES["openvino"].refuse,
+        times_as_fast=partial(times_as_fast, engine="openvino", threads=THREADS), progress=Progress(quiet=True),
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import shutil
 import time
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from tinysight.job import Job, refuse_wrong_output
 from tinysight.measure.candidate import Bench, Measured, Timer
 from tinysight.measure.compute import COUNTER, count_macs
 from tinysight.measure.latency import time_calls
+from tinysight.measure.layers import times_as_fast
 from tinysight.measure.process import MeasuringProcess
 from tinysight.measure.quality import PER_IMAGE, PerImage
 from tinysight.measure.records import Prospect, Quality, Speedup
@@ -318,6 +319,7 @@ class Workshop:
             shared=lambda key: self._folder.scratch(digest_of([self.reference_id, key])),
             float_export=lambda _network: self._folder.artifact(parent.id) / MODEL_ONNX,
             refuse_execution=engine.refuse,
+            times_as_fast=partial(times_as_fast, engine=job.engine.name, threads=job.engine.threads),
             progress=self._progress,
         )
 

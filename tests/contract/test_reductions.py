@@ -48,6 +48,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "decoder": {"width": 0.5},
     "fresh": {"network": "linknet", "encoder": "test_resnet", "args": {"encoder_depth": 2}},
     "prune": {"keep": 0.5},
+    "factorize": {"keep": 0.5},
     "stem": {"stride": 4},
     "activations": {"to": "relu"},
     "bins": {"keep": [1]},
@@ -142,7 +143,8 @@ def context(base: Network, float_export, tmp_path_factory: pytest.TempPathFactor
             task=TASK, train=live_samples(list(zip(pictures, masks, strict=True)), "train"), held_out=tuple,
             teacher=base, ask_teacher=lambda: EagerTeacher(base.copy().scores, "cpu"), parent="base", device="cpu",
             seed=0, threads=2, augment=False, folder=folder, shared=lambda key: folder / digest_of(key),
-            float_export=float_export, refuse_execution=lambda _precision: refuses, progress=Progress(quiet=True),
+            float_export=float_export, refuse_execution=lambda _precision: refuses,
+            times_as_fast=lambda *_: 2.0, progress=Progress(quiet=True),
         )  # fmt: skip
 
     return make
@@ -305,6 +307,10 @@ class TestTrim(Contract):
 
 class TestPrune(Contract):
     name, unfit, reason = "prune", "Softmax", "no layer has channels that can be cut"
+
+
+class TestFactorize(Contract):
+    name, unfit, reason = "factorize", "Softmax", "no plain convolution or linear layer"
 
 
 class TestEncoder(Contract):

@@ -73,6 +73,7 @@ def make_context(tiny_task, tmp_path_factory: pytest.TempPathFactory) -> Callabl
             "shared": lambda key: shared / digest_of(key),
             "float_export": export,
             "refuse_execution": lambda _precision: "no BF16 instructions",
+            "times_as_fast": lambda *_: 2.0,
             "progress": Progress(quiet=True),
         }
         return Context(**(settings | changes))

@@ -21,7 +21,7 @@ from tinysight.tasks import Task
 from tinysight.training.settings import Augmentation
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from tinysight.models.spec import ModelSpec
     from tinysight.reduction.network import Network
@@ -71,7 +71,8 @@ class Context:
     reference, and ``ask_teacher`` makes what gives its scores fastest here. ``parent`` identifies the network that is
     reduced. ``folder`` keeps the state of long work between interruptions; ``shared`` gives the folder of what
     candidates have in common, by a JSON-like key. ``float_export`` gives the clean float ONNX file of the network that
-    is reduced.
+    is reduced. ``times_as_fast`` times two modules on the engine, given what both read, and returns how many times as
+    fast the second is.
     """
 
     task: Task
@@ -88,6 +89,7 @@ class Context:
     shared: Callable[[Any], Path]
     float_export: Callable[[Network], Path]
     refuse_execution: Callable[[str], str | None]
+    times_as_fast: Callable[[nn.Module, nn.Module, Tensor], float]
     progress: Progress
 
 

@@ -13,6 +13,7 @@ from tinysight.reduction.precision.int8 import Int8
 from tinysight.reduction.step import Reduction
 from tinysight.reduction.structure.activations import Activations
 from tinysight.reduction.structure.bins import Bins
+from tinysight.reduction.structure.factorize import Factorize
 from tinysight.reduction.structure.prune import Prune
 from tinysight.reduction.structure.stem import Stem
 from tinysight.reduction.structure.trim import Trim
@@ -29,6 +30,7 @@ METHODS: dict[str, type[Reduction]] = {
         Decoder,
         Fresh,
         Prune,
+        Factorize,
         Stem,
         Activations,
         Bins,

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from tinysight.errors import one_line
 
-__all__ = ["largest_difference", "refuses_batches", "run", "trains"]
+__all__ = ["EXACT", "largest_difference", "refuses_batches", "relative_difference", "run", "trains"]
+
+EXACT = 1e-9
+"""Rounding in float64, relative to the largest output, stays far below."""
 
 
 def run(scores: nn.Module, images: Tensor) -> Tensor:
@@ -33,6 +38,26 @@ def largest_difference(one: nn.Module, other: nn.Module, images: Tensor) -> floa
     if first.shape != second.shape:
         return float("inf")
     return float((first - second).abs().nan_to_num(nan=float("inf")).max())
+
+
+def relative_difference(expected: Any, found: Any) -> float:
+    """Return the largest difference of two networks' outputs, relative to the largest number expected or to 1.
+
+    Outputs may be tensors in lists and dictionaries; infinity where their shapes differ or one is not a number.
+    """
+    ones, others = tree_leaves(expected), tree_leaves(found)
+    if len(ones) != len(others):
+        return float("inf")
+    return max((_relative(one, other) for one, other in zip(ones, others, strict=True)), default=0.0)
+
+
+def _relative(one: Any, other: Any) -> float:
+    if not isinstance(one, Tensor):
+        return 0.0 if one == other else float("inf")
+    if one.shape != other.shape:
+        return float("inf")
+    largest = max(1.0, float(one.abs().max()))
+    return float((one - other).abs().nan_to_num(nan=float("inf")).max()) / largest
 
 
 def refuses_batches(scores: nn.Module, images: Tensor) -> str:

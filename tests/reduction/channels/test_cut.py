@@ -13,7 +13,8 @@ from torch import nn
 from tests.reduction.channels.networks import CUT, Flattened, Grouped, Shared
 from tinysight.reduction.channels.cut import cut, record_of
 from tinysight.reduction.channels.graph import ChannelGraph, channel_graph
-from tinysight.reduction.channels.proof import EXACT, difference
+from tinysight.reduction.channels.proof import difference
+from tinysight.reduction.verify import EXACT
 
 IMAGES = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 

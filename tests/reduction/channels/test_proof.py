@@ -10,7 +10,8 @@ from tests.reduction.channels.networks import Dense
 from tests.reduction.channels.test_cut import IMAGES, shaken
 from tinysight.reduction.channels.cut import cut, record_of
 from tinysight.reduction.channels.graph import channel_graph
-from tinysight.reduction.channels.proof import EXACT, difference
+from tinysight.reduction.channels.proof import difference
+from tinysight.reduction.verify import EXACT
 
 
 def test_wrong_channels_of_a_concatenation_are_found():

@@ -15,16 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
 
 from tinysight.reduction.channels.cut import kept_places
 from tinysight.reduction.channels.graph import ChannelGraph
-from tinysight.reduction.verify import run
+from tinysight.reduction.verify import relative_difference, run
 
-__all__ = ["EXACT", "difference"]
-
-EXACT = 1e-9
-"""Rounding in float64, relative to the largest output, stays far below."""
+__all__ = ["difference"]
 
 
 def difference(
@@ -52,24 +48,14 @@ def difference(
                 gone = sorted(set(range(tensor.shape[axis.axis])) - set(places))
                 tensor.index_fill_(axis.axis, torch.tensor(gone), 0)
     with _NormsOf(norms):
-        expected = tree_leaves(run(ignoring, images.double()))
-    found = tree_leaves(run(copy.deepcopy(smaller).double(), images.double()))
-    return max(_difference(*pair) for pair in zip(expected, found, strict=True))
+        expected = run(ignoring, images.double())
+    return relative_difference(expected, run(copy.deepcopy(smaller).double(), images.double()))
 
 
 def _tensor(module: nn.Module, name: str) -> Tensor:
     path, _, attribute = name.rpartition(".")
     tensor: Tensor = getattr(module.get_submodule(path), attribute)
     return tensor
-
-
-def _difference(one: Any, other: Any) -> float:
-    if not isinstance(one, Tensor):
-        return 0.0 if one == other else float("inf")
-    if one.shape != other.shape:
-        return float("inf")
-    largest = max(1.0, float(one.abs().max()))
-    return float((one - other).abs().nan_to_num(nan=float("inf")).max()) / largest
 
 
 class _NormsOf(TorchFunctionMode):

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from tinysight.errors import one_line
 from tinysight.reduction.channels.cut import Record, cut, record_of
 from tinysight.reduction.channels.graph import ChannelGraph, Group
-from tinysight.reduction.channels.proof import EXACT, difference
-from tinysight.reduction.verify import trains
+from tinysight.reduction.channels.proof import difference
+from tinysight.reduction.verify import EXACT, trains
 
 __all__ = ["Transaction", "cut_proven"]
 

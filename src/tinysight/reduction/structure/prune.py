@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from tinysight.errors import UserError, nearest
 from tinysight.reduction.step import Context, NotApplicable, StructureReduction
+from tinysight.reduction.structure.naming import is_inside, refuse_unknown_layers
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -47,7 +47,7 @@ class Prune(StructureReduction):
         from tinysight.reduction.channels.selection import Limits, choose, cost_of
         from tinysight.reduction.channels.transaction import cut_proven
 
-        self._refuse_unknown_layers(network)
+        refuse_unknown_layers(self.name, network.module, (*self.layers, *self.protect))
         images = network.example(batch=2)
         graph = channel_graph(network.module, images)
         importance = self._importance(network, graph, context)
@@ -88,21 +88,9 @@ class Prune(StructureReduction):
 
     def _eligible(self, graph: ChannelGraph) -> Iterator[Group]:
         for group in graph.groups:
-            wanted = not self.layers or any(_inside(maker, self.layers) for maker in group.makers)
-            if wanted and not any(_inside(maker, self.protect) for maker in group.makers):
+            wanted = not self.layers or any(is_inside(maker, self.layers) for maker in group.makers)
+            if wanted and not any(is_inside(maker, self.protect) for maker in group.makers):
                 yield group
-
-    def _refuse_unknown_layers(self, network: Network) -> None:
-        paths = dict(network.module.named_modules())
-        for layer in (*self.layers, *self.protect):
-            if layer not in paths:
-                close = nearest(layer, paths)
-                hint = f"did you mean '{close}'?" if close else "name a module by its path; 'tinysight draw' lists them"
-                raise UserError(f"prune: there is no layer '{layer}': {hint}")
-
-
-def _inside(path: str, wholes: tuple[str, ...]) -> bool:
-    return any(path == whole or path.startswith(f"{whole}.") for whole in wholes)
 
 
 def _nothing(graph: ChannelGraph, criterion: str) -> str:
