@@ -42,6 +42,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "decoder": {"width": 0.5},
     "fresh": {"activation": "elu"},
     "finetune": {"epochs": 1, "batch_size": 4},
+    "sparsify": {"epochs": 1, "batch_size": 4, "sparsity": 0.5},
     "distil": {"epochs": 1, "batch_size": 4},
     "bf16": {},
     "fp16": {},

@@ -55,6 +55,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "resize": {"height": 16, "width": 32},
     "recalibrate": {"images": 8, "batch_size": 4},
     "finetune": {"epochs": 1, "batch_size": 4},
+    "sparsify": {"epochs": 1, "batch_size": 4, "sparsity": 0.5},
     "distil": {"epochs": 1, "batch_size": 4},
     "bf16": {},
     "fp16": {},
@@ -349,6 +350,10 @@ class TestRecalibrate(Contract):
 
 class TestFinetune(Contract):
     name, unfit, reason = "finetune", "Residual", "no weights to train"
+
+
+class TestSparsify(Contract):
+    name, unfit, reason = "sparsify", "Residual", "no weights to train"
 
 
 class TestDistil(Contract):

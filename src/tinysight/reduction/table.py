@@ -19,6 +19,7 @@ from tinysight.reduction.structure.stem import Stem
 from tinysight.reduction.structure.trim import Trim
 from tinysight.reduction.weights.finetune import Finetune
 from tinysight.reduction.weights.recalibrate import Recalibrate
+from tinysight.reduction.weights.sparsify import Sparsify
 
 __all__ = ["METHODS"]
 
@@ -35,6 +36,7 @@ METHODS: dict[str, type[Reduction]] = {
         Activations,
         Bins,
         Resize,
+        Sparsify,
         Recalibrate,
         Finetune,
         Distil,

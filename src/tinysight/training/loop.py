@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from tinysight.training.watch import Watch
 __all__ = ["choose_device", "fit"]
 
 STATE = "training.pt"
+
+AfterStep = Callable[[int], None]
 
 
 @dataclass
@@ -53,6 +56,7 @@ def fit(
     what: str = "training",
     trunk: Path | None = None,
     watch: Watch | None = None,
+    after_step: AfterStep | None = None,
 ) -> None:
     """Train ``network`` in place and leave it on the CPU, in evaluation mode.
 
@@ -60,7 +64,8 @@ def fit(
     and ends with the same weights as without the interruption, because each epoch draws its randomness from (seed,
     epoch). For the same reason trainings at a constant rate that differ only in their length may share the folder
     ``trunk``: each starts from the latest state there that lies on its way, and leaves its own before it cools down.
-    ``watch`` is asked every ``settings.watch`` epochs and after the last.
+    ``watch`` is asked every ``settings.watch`` epochs and after the last. ``after_step`` is called with the number of
+    steps done, before the first one and after each, and may change the weights.
 
     Raises:
         UserError: the loss or a weight became infinite or not a number, the output does not fit the targets, or all is
@@ -74,11 +79,13 @@ def fit(
     name = device_name(device)
     with progress.track(what, settings.epochs * steps) as tick:
         tick(state.epoch * steps)
+        if after_step:
+            after_step(state.epoch * steps)
         while state.epoch < settings.epochs:
             torch.manual_seed((seed + 1) * 100_003 + state.epoch)
             freeze(network, settings, state.epoch, trained)
             started = time.monotonic()
-            noted = _epoch(state, batches, loss, settings, device, tick)
+            noted = _epoch(state, batches, loss, settings, device, tick, after_step)
             _refuse_poisoned_weights(state, settings)
             state.epoch += 1
             line = {"epoch": state.epoch, **noted, "seconds": time.monotonic() - started, "device": name}
@@ -120,7 +127,15 @@ def _start(network: nn.Module, settings: Training, steps: int) -> _State:
     return _State(network, optimizer, schedule)
 
 
-def _epoch(state: _State, batches: Source, loss: Loss, settings: Training, device: str, tick: Tick) -> Line:
+def _epoch(
+    state: _State,
+    batches: Source,
+    loss: Loss,
+    settings: Training,
+    device: str,
+    tick: Tick,
+    after_step: AfterStep | None,
+) -> Line:
     """Return the mean loss, the seconds in which the network waited for images, and how many these were."""
     total = waited = 0.0
     images = 0
@@ -143,6 +158,8 @@ def _epoch(state: _State, batches: Source, loss: Loss, settings: Training, devic
         value.backward()  # type: ignore[no-untyped-call]
         state.optimizer.step()
         state.schedule.step()
+        if after_step:
+            after_step(state.epoch * steps + step + 1)
         total += float(value.detach())
         tick(1)
     return {"loss": total / steps, "waited": waited, "images": images}

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from tinysight.reduction.naming import is_inside, refuse_unknown_layers
 from tinysight.reduction.step import Context, NotApplicable, StructureReduction
-from tinysight.reduction.structure.naming import is_inside, refuse_unknown_layers
 
 if TYPE_CHECKING:
     from torch import nn

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from tinysight.reduction.naming import is_inside, refuse_unknown_layers
 from tinysight.reduction.step import Context, NotApplicable, StructureReduction
-from tinysight.reduction.structure.naming import is_inside, refuse_unknown_layers
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -75,9 +75,10 @@ class Prune(StructureReduction):
     def _importance(self, network: Network, graph: ChannelGraph, context: Context) -> dict[str, Tensor]:
         """Return the importance of each group's units, in ``global`` scope relative to the group's mean."""
         from tinysight.reduction.channels.criteria import CRITERIA, Evidence, importance_of_units
+        from tinysight.reduction.judging import losses_on_labels
 
         judged = network.copy()
-        evidence = Evidence(judged.module, graph, lambda: _losses(judged, context, self.images), context.seed)
+        evidence = Evidence(judged.module, graph, lambda: losses_on_labels(judged, context, self.images), context.seed)
         found = CRITERIA[self.criterion](evidence)
         scores = {group.name: importance_of_units(group, found) for group in graph.groups}
         return {
@@ -98,20 +99,3 @@ def _nothing(graph: ChannelGraph, criterion: str) -> str:
         return f"none of the layers asked for has channels that can be cut and that {criterion} can judge"
     reasons = "; ".join(f"{layer}: {reason}" for layer, reason in graph.refused.items())
     return f"no layer has channels that can be cut: {reasons or 'there is no convolution or linear layer'}"[:400]
-
-
-def _losses(network: Network, context: Context, images: int) -> Iterator[Tensor]:
-    """Yield the loss on the labels of some training images, batch by batch."""
-    from tinysight.data.sample import spread
-    from tinysight.training.batches import Batches
-    from tinysight.training.losses import task_loss
-
-    samples = spread(context.train, images)
-    loss = task_loss("cross_entropy", context.task)
-    scores = network.scores.to(context.device)
-    batches = Batches(samples, network.input, context.task, augment=False)
-    with context.progress.track("judging channels", len(samples)) as tick:
-        for batch in batches.plain(8):
-            shown = batch.to(context.device)
-            yield loss(shown, scores(shown.images))
-            tick(len(shown.images))

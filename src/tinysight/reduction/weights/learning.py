@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -12,6 +13,7 @@ from tinysight.training.settings import Optimizer, Training
 if TYPE_CHECKING:
     from tinysight.reduction.network import Network
     from tinysight.training.batches import Source
+    from tinysight.training.loop import AfterStep
     from tinysight.training.losses import Loss
 
 __all__ = ["Learning"]
@@ -49,8 +51,15 @@ class Learning(WeightsReduction):
         _ = self.training  # its own checks, found with the recipe's other mistakes
         return self
 
-    def _trained(self, network: Network, context: Context, batches: Source, loss: Loss) -> Network:
-        """Train a copy."""
+    def _trained(
+        self,
+        network: Network,
+        context: Context,
+        batches: Source,
+        loss: Loss,
+        watching: Callable[[Network], AfterStep] | None = None,
+    ) -> Network:
+        """Train a copy; ``watching`` makes of it what is called after every step."""
         from tinysight.training.loop import fit
 
         student = network.copy()
@@ -67,6 +76,7 @@ class Learning(WeightsReduction):
             progress=context.progress,
             what=self.name,
             trunk=context.shared(made_from) if self.schedule == "constant" else None,
+            after_step=watching(student) if watching else None,
         )
         return student
 

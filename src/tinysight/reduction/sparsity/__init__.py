@@ -1,0 +1,1 @@
+"""Single weights set to zero: which (``scores``), when (``schedule``), and holding them there (``masks``)."""

@@ -1,0 +1,144 @@
+"""Sparsify: set the least important single weights to zero while the network trains on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from tinysight.reduction.naming import is_inside, refuse_unknown_layers
+from tinysight.reduction.step import Context, NotApplicable
+from tinysight.reduction.weights.learning import Learning
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from tinysight.reduction.network import Network
+    from tinysight.reduction.sparsity.schedule import PolynomialDecay
+    from tinysight.training.loop import AfterStep
+
+__all__ = ["Sparsify"]
+
+SYNFLOW_ROUNDS = 100
+"""Tanaka et al. 2020: with fewer rounds whole layers vanish."""
+
+
+class Sparsify(Learning):
+    """Set a share ``sparsity`` of the weights to zero and train the others on, towards the labels.
+
+    The share grows from ``initial`` at step ``begin_step`` to ``sparsity`` at ``end_step``, by default after three
+    quarters of the training, every ``frequency`` steps (Zhu & Gupta 2017); an ``end_step`` that is the ``begin_step``
+    does it at once. Weights of convolutions and linear layers are meant; ``scope`` compares them within their layer or
+    across the network. ``images`` are looked at by ``obd``. Zeros make a file that compresses well: no engine here
+    turns them into speed.
+
+    ``layers`` and ``protect`` name modules by path, with all that lies inside them.
+    """
+
+    name: ClassVar[str] = "sparsify"
+    storage_only: ClassVar[bool] = True
+
+    sparsity: float = Field(0.8, gt=0, lt=1)
+    criterion: Literal["magnitude", "random", "obd", "synflow"] = "magnitude"
+    scope: Literal["layer", "global"] = "layer"
+    initial: float = Field(0.0, ge=0, lt=1)
+    begin_step: int = Field(0, ge=0)
+    end_step: int | None = Field(None, ge=0)
+    frequency: int = Field(100, ge=1)
+    layers: tuple[str, ...] = ()
+    protect: tuple[str, ...] = ()
+    images: int = Field(128, ge=2)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Sparsify:
+        if self.initial > self.sparsity:
+            raise ValueError(f"initial ({self.initial:g}) is more than the sparsity of {self.sparsity:g} it grows to")
+        if self.end_step is not None and self.end_step < self.begin_step:
+            raise ValueError(f"end_step ({self.end_step}) lies before begin_step ({self.begin_step})")
+        if self.schedule == "constant" and self.end_step is None:
+            raise ValueError("with the schedule constant say end_step: trainings of several lengths share their start")
+        return self
+
+    def reduce(self, network: Network, context: Context) -> Network:
+        """Train a copy, its zeros growing; the record says how many there are, layer by layer."""
+        from tinysight.reduction.sparsity.masks import sparsity_of, weights_of
+        from tinysight.training.batches import Batches
+        from tinysight.training.losses import task_loss
+
+        refuse_unknown_layers(self.name, network.module, (*self.layers, *self.protect))
+        self._refuse_untrainable(network)
+        if not self._weights(network.module):
+            raise NotApplicable("there is no convolution or linear layer to set weights of to zero")
+        batches = Batches(context.train, network.input, context.task, augment=context.augment)
+        schedule = self._schedule(self.epochs * batches.count(self.batch_size))
+        trained = self._trained(
+            network, context, batches, task_loss("cross_entropy", context.task),
+            lambda student: self._growing(student, schedule, context),
+        )  # fmt: skip
+        weights = self._weights(trained.module)
+        counts = {name: [weight.numel(), int(weight.count_nonzero())] for name, weight in weights.items()}
+        summary = {
+            "asked": self.sparsity,
+            "reached": sparsity_of(weights),
+            "of_all_weights": sparsity_of(weights_of(trained.module)),
+            "weights_and_nonzero": counts,
+        }
+        settings = self.model_dump(mode="json") | {"images_trained": len(context.train)}
+        return trained.with_step(self.step(settings | {"summary": summary}))
+
+    def _schedule(self, steps: int) -> PolynomialDecay:
+        from tinysight.reduction.sparsity.schedule import PolynomialDecay
+
+        end = max(self.begin_step, steps * 3 // 4) if self.end_step is None else self.end_step
+        if end > steps:
+            raise NotApplicable(f"zeros grow until step {end}, and the training has {steps}: give a smaller end_step")
+        return PolynomialDecay(self.initial, self.sparsity, self.begin_step, end, self.frequency)
+
+    def _weights(self, module: nn.Module) -> dict[str, nn.Parameter]:
+        from tinysight.reduction.sparsity.masks import weights_of
+
+        def is_wanted(path: str) -> bool:
+            return (not self.layers or is_inside(path, self.layers)) and not is_inside(path, self.protect)
+
+        return weights_of(module, {path for path, _ in module.named_modules() if is_wanted(path)})
+
+    def _growing(self, student: Network, schedule: PolynomialDecay, context: Context) -> AfterStep:
+        """Return what sets weights to zero when the schedule says so, and keeps them zero at every other step."""
+        from tinysight.reduction.sparsity.masks import hold, places_of_zeros
+
+        weights = self._weights(student.module)
+        masks: dict[str, Tensor] = {}
+
+        def after_step(step: int) -> None:
+            if schedule.changes(step):
+                masks.update(self._masks(student, schedule.at(step), context))
+            elif not masks and step > schedule.begin:  # going on after an interruption
+                masks.update(places_of_zeros(weights))
+            hold(weights, masks)
+
+        return after_step
+
+    def _masks(self, student: Network, share: float, context: Context) -> dict[str, Tensor]:
+        """Choose what stays; where scores depend on what is gone already, in many small rounds."""
+        from tinysight.reduction.sparsity.masks import chosen, hold, sparsity_of
+
+        weights = self._weights(student.module)
+        before = min(sparsity_of(weights), share)
+        rounds = SYNFLOW_ROUNDS if self.criterion == "synflow" else 1
+        remaining = student.copy()
+        for number in range(1, rounds + 1):
+            # Exponentially: every round keeps the same share of what the round before has kept.
+            kept = (1 - before) ** (1 - number / rounds) * (1 - share) ** (number / rounds)
+            masks = chosen(self._scores(remaining, context), 1 - kept, self.scope)
+            hold(self._weights(remaining.module), masks)
+        return masks
+
+    def _scores(self, network: Network, context: Context) -> dict[str, Tensor]:
+        from tinysight.reduction.judging import losses_on_labels
+        from tinysight.reduction.sparsity.scores import SCORES, Evidence
+
+        evidence = Evidence(
+            network, self._weights(network.module), lambda copied: losses_on_labels(copied, context, self.images),
+            context.seed,
+        )  # fmt: skip
+        return SCORES[self.criterion](evidence)

@@ -1,0 +1,136 @@
+"""Sparsify: the share of zeros equals the schedule at every step, and the zeros stay zero."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from tests.reduction.channels.networks import conv
+from tinysight.errors import UserError
+from tinysight.progress import Progress
+from tinysight.reduction.network import Network
+from tinysight.reduction.sparsity.masks import sparsity_of, weights_of
+from tinysight.reduction.step import NotApplicable
+from tinysight.reduction.verify import largest_difference
+from tinysight.reduction.weights.sparsify import Sparsify
+
+FEW = {"epochs": 3, "batch_size": 2, "learning_rate": 0.01}
+
+
+@pytest.fixture
+def network(make_network) -> Network:
+    torch.manual_seed(0)
+    return make_network(nn.Sequential(conv(3, 8), nn.BatchNorm2d(8), nn.ReLU(), conv(8, 2)))
+
+
+def zeros_of(network: Network) -> float:
+    return sparsity_of(weights_of(network.module))
+
+
+@pytest.mark.parametrize("criterion", ["magnitude", "random", "obd", "synflow"])
+@pytest.mark.parametrize("scope", ["layer", "global"])
+def test_the_share_asked_for_is_reached(network: Network, make_context, criterion: str, scope: str):
+    method = Sparsify(sparsity=0.75, criterion=criterion, scope=scope, frequency=2, images=4, **FEW)
+    sparse = method.reduce(network, make_context(network))
+    assert zeros_of(sparse) == pytest.approx(0.75, abs=0.01)
+    summary = sparse.steps[-1].record["summary"]
+    assert summary["reached"] == zeros_of(sparse)
+    assert summary["weights_and_nonzero"]["0.weight"][0] == 8 * 3 * 9
+
+
+def test_the_share_equals_the_schedule_at_every_step(network: Network, make_context, monkeypatch):
+    method = Sparsify(sparsity=0.8, initial=0.2, begin_step=2, end_step=8, frequency=3, **FEW)
+    seen: list[tuple[int, float]] = []
+    growing = Sparsify._growing
+
+    def watched(self, student, schedule, context):
+        after_step = growing(self, student, schedule, context)
+
+        def noted(step: int) -> None:
+            after_step(step)
+            seen.append((zeros_of(student), schedule.at(step)))
+
+        return noted
+
+    monkeypatch.setattr(Sparsify, "_growing", watched)
+    method.reduce(network, make_context(network))
+    assert len(seen) > 8
+    assert all(found == pytest.approx(asked, abs=0.01) for found, asked in seen)
+    assert {round(asked, 3) for _, asked in seen} > {0.0, 0.2, 0.8}
+
+
+class _Stop(Exception):  # noqa: N818 - it stands for Ctrl-C
+    pass
+
+
+class _Interrupting(Progress):
+    """Stops in the middle of the second epoch."""
+
+    def track(self, what: str, total: int):
+        from contextlib import contextmanager
+
+        @contextmanager
+        def counted():
+            left = [total // 3 + 1]
+
+            def tick(done: int) -> None:
+                left[0] -= done
+                if what == "sparsify" and left[0] < 0:
+                    raise _Stop
+
+            yield tick
+
+        return counted()
+
+
+def test_an_interrupted_training_ends_with_the_same_weights(network: Network, make_context, tmp_path):
+    method = Sparsify(sparsity=0.8, frequency=1, end_step=4, optimizer="adam", **FEW)
+    context = make_context(network)
+    whole = method.reduce(network, replace(context, folder=tmp_path / "whole"))
+    broken = replace(context, folder=tmp_path / "broken", progress=_Interrupting(quiet=True))
+    with pytest.raises(_Stop):
+        method.reduce(network, broken)
+    resumed = method.reduce(network, replace(broken, progress=context.progress))
+    assert largest_difference(resumed.scores, whole.scores, network.example()) == 0
+    assert zeros_of(resumed) == zeros_of(whole)
+
+
+def test_protected_layers_keep_their_weights(network: Network, make_context):
+    sparse = Sparsify(sparsity=0.8, frequency=1, protect=["3"], **FEW).reduce(network, make_context(network))
+    assert int(sparse.module[3].weight.count_nonzero()) == sparse.module[3].weight.numel()
+    assert set(sparse.steps[-1].record["summary"]["weights_and_nonzero"]) == {"0.weight"}
+
+
+def test_nothing_is_left_behind(network: Network, make_context):
+    sparse = Sparsify(sparsity=0.5, **FEW).reduce(network, make_context(network))
+    assert set(sparse.module.state_dict()) == set(network.module.state_dict())
+    assert all(isinstance(parameter, nn.Parameter) for parameter in sparse.module.parameters())
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in sparse.module.modules())
+
+
+def test_a_schedule_longer_than_the_training_is_refused(network: Network, make_context):
+    with pytest.raises(NotApplicable, match=r"zeros grow until step 9999, and the training has \d+: give a smaller"):
+        Sparsify(end_step=9999, **FEW).reduce(network, make_context(network))
+
+
+def test_a_layer_name_that_is_wrong_suggests_the_nearest(network: Network, make_context):
+    with pytest.raises(UserError, match="sparsify: there is no layer '00'"):
+        Sparsify(layers=["00"], **FEW).reduce(network, make_context(network))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"sparsity": 0.5, "initial": 0.6}, "more than the sparsity of 0.5"),
+        ({"begin_step": 5, "end_step": 4}, r"end_step \(4\) lies before begin_step \(5\)"),
+        ({"schedule": "constant", "epochs": 5, "cool_down": 1}, "say end_step"),
+        ({"sparsity": 1.0}, "less than 1"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(settings, said: str):
+    with pytest.raises(ValidationError, match=said):
+        Sparsify(**settings)
