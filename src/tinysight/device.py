@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tinysight.data import Dataset
 from tinysight.data.check import CheckReport, check
-from tinysight.data.convert import convert
+from tinysight.data.convert import convert, lost_by
 from tinysight.data.distribution import class_distribution
 from tinysight.data.images import IMAGE_SUFFIXES, find_images, is_own_png, read_image, write_png
 from tinysight.data.readers import Reader
@@ -201,8 +201,11 @@ def convert_data(recipe: Path, overrides: list[str], form: str, out: Path) -> st
         UserError: the data is broken, or see ``convert``.
     """
     dataset = load_recipe(recipe, overrides).data.read()
-    with Progress().track("converting", sum(len(samples) for samples in dataset.splits.values())) as tick:
+    progress = Progress()
+    with progress.track("converting", sum(len(samples) for samples in dataset.splits.values())) as tick:
         section = convert(dataset, form, out, lambda: tick(1))
+    if note := lost_by(dataset, form):
+        progress.say(note)
     return yaml.safe_dump(dict(section), default_flow_style=True, width=1000, sort_keys=False).strip()
 
 

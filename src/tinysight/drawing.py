@@ -9,13 +9,12 @@ from pathlib import Path
 
 from rich.table import Table
 
-from tinysight.data import InputPolicy
 from tinysight.errors import UserError
 from tinysight.files import write_text
-from tinysight.models.settings import ModelSettings
+from tinysight.models.catalogue import catalogue
 from tinysight.models.topology import Layer, layers_of
 from tinysight.models.zoo import ZOO
-from tinysight.recipe import load_recipe
+from tinysight.recipe import load_recipe, parse_recipe
 from tinysight.reduction.network import Network, load_network
 from tinysight.report.terminal import plain_console
 from tinysight.report.text import count_text
@@ -25,7 +24,8 @@ from tinysight.runs.folder import next_free
 __all__ = ["draw_network"]
 
 PICTURE, TABLE = "topology.svg", "layers.csv"
-USUAL_CLASSES = {"segmentation": 2, "classification": 1000}
+DRAWN = {"segmentation": {"reader": "facades"}, "classification": {"reader": "goods"}}
+"""Data that a recipe may name without a file; nothing of it is drawn."""
 
 
 def draw_network(what: str, overrides: Sequence[str], out: Path | None, *, trust: bool = False) -> Path:
@@ -34,7 +34,7 @@ def draw_network(what: str, overrides: Sequence[str], out: Path | None, *, trust
     Args:
         what: a recipe, a row of the zoo, a program, or the folder of a checkpoint or candidate. Where structure was
             cut, the network is drawn before and after, what was cut in colour.
-        overrides: of a recipe's settings.
+        overrides: of a recipe's settings, or of a row of the zoo: ``model.encoder=resnet50``, ``input.height=256``.
         out: the folder to write; by default a new one under ``./runs``.
         trust: let a recipe import the network it names.
 
@@ -67,16 +67,26 @@ def _networks(what: str, overrides: Sequence[str], trust: bool) -> tuple[Network
             return _loaded(recipe.model.checkpoint, trust)
         spec = recipe.model.spec(len(recipe.data.read().classes))
         return None, Network(spec.build(trust=trust), spec, recipe.input)
-    if overrides:
-        raise UserError(f"'{overrides[0]}' changes a recipe, and {what} is none: give a recipe")
     if what in ZOO:
-        spec = ModelSettings(name=what).spec(USUAL_CLASSES[ZOO[what].task])
-        return None, Network(spec.build(), spec, InputPolicy())
+        return None, _of_zoo(what, overrides)
+    if overrides:
+        raise UserError(f"'{overrides[0]}' changes a recipe or a row of the zoo, and {what} is neither: leave it out")
     if not path.exists():
         raise UserError(
             f"'{what}' is no recipe, no folder and no row of 'tinysight list models': give one of these, such as pspnet"
         )
     return _loaded(path, trust)
+
+
+def _of_zoo(name: str, overrides: Sequence[str]) -> Network:
+    """Build a row of the zoo as it is listed first, with overrides as of a recipe."""
+    listed = next(entry for entry in catalogue() if entry.name == name)
+    model = {"name": name, "args": dict(listed.args)} | ({"encoder": listed.encoder} if listed.encoder else {})
+    size = {"height": listed.size, "width": listed.size}
+    content = {"name": name, "task": listed.task, "data": DRAWN[listed.task], "model": model, "input": size}
+    recipe = parse_recipe(content, overrides, Path(name))
+    spec = recipe.model.spec(listed.classes)
+    return Network(spec.build(), spec, recipe.input)
 
 
 def _loaded(path: Path, trust: bool) -> tuple[Network | None, Network]:

@@ -129,6 +129,15 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     if not isinstance(content, dict):
         raise UserError(f"the recipe {path} must hold keys and values, such as 'data: …'")
     content.setdefault("name", re.sub(r"[^A-Za-z0-9._-]", "-", path.stem))
+    return parse_recipe(content, overrides, path)
+
+
+def parse_recipe(content: dict[str, Any], overrides: Sequence[str], path: Path) -> Recipe:
+    """Turn what stands in a recipe at ``path`` into a recipe, with overrides.
+
+    Raises:
+        UserError: its settings are wrong: all of them in one message.
+    """
     _spell_engine_out(content)
     problems = _apply_overrides(content, overrides)
     recipe = _parse(content, path.parent, problems)

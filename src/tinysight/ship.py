@@ -33,8 +33,15 @@ LICENCES = {
 }
 
 
+def _names(record: CandidateRecord) -> set[str]:
+    """What a candidate may be called: its variant, with its settings or by its method alone, and its stage."""
+    return {record.variant, record.variant.partition(" (")[0], record.stage}
+
+
 def find_candidate(run: Path, identity: str) -> CandidateRecord:
-    """Return the record of a run with the id or variant ``identity``, or whose id begins so; ``best`` names the choice.
+    """Return the record of a run with the id, variant, method or stage ``identity``, or whose id begins so.
+
+    ``best`` names the choice.
 
     Raises:
         UserError: there is none, several, or it was never exported.
@@ -43,7 +50,7 @@ def find_candidate(run: Path, identity: str) -> CandidateRecord:
     if identity == "best":
         found = _chosen(run, records)
     else:
-        named = [record for record in records if record.id.startswith(identity) or record.variant == identity]
+        named = [record for record in records if record.id.startswith(identity) or identity in _names(record)]
         found = [record for record in named if record.bytes] or named
     if len(found) != 1:
         names = {record.id: record.variant for record in records}

@@ -54,10 +54,10 @@ def _models(task: str | None = None, largest: str | None = None) -> Iterable[tup
 
 def _count(text: str) -> float:
     """Read a number such as ``500k`` or ``5M``."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kMG]?)", text)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kmg]?)", text.lower())
     if match is None:
         raise UserError(f"--max-params '{text}': give a number, such as 500k or 5M")
-    return float(match[1]) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[match[2]]
+    return float(match[1]) * {"": 1, "k": 1e3, "m": 1e6, "g": 1e9}[match[2]]
 
 
 def _reductions() -> Iterable[tuple[str, ...]]:

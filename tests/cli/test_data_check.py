@@ -89,3 +89,10 @@ def test_data_in_another_form_are_read_by_the_section_that_is_printed(cli, recip
     checked = cli("data", "check", tmp_path / "other.yaml", "--out", tmp_path / "checked")
     assert checked.code == 0, checked.err
     assert "train: 12 images; labels: background" in checked.out
+
+
+def test_a_form_that_adds_a_background_says_so(cli, recipe: Path, tmp_path: Path) -> None:
+    plants = "data={reader: plants, train: 2, val: 1, test: 1, height: 64, width: 64}"
+    said = "class 'background' comes first and the numbers of soil, plant move up by one"
+    assert said in cli("data", "convert", recipe, plants, "--to", "coco", "--out", tmp_path / "coco").err
+    assert "background" not in cli("data", "convert", recipe, plants, "--to", "masks", "--out", tmp_path / "masks").err

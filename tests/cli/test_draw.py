@@ -20,6 +20,16 @@ def test_a_row_of_the_zoo_is_drawn(cli, tmp_path: Path) -> None:
     assert cli("draw", "unet_plain", "--out", tmp_path / "d").code == 0
 
 
+def test_a_row_of_the_zoo_takes_settings_as_a_recipe_does(cli, tmp_path: Path) -> None:
+    answer = cli("draw", "classifier", "model.encoder=squeezenet1_1", "input.height=96", "--out", tmp_path / "d")
+    assert answer.code == 0, answer.err
+    assert "MACs for an image of 96×224" in (tmp_path / "d" / "topology.svg").read_text()
+
+
+def test_a_row_whose_encoder_is_no_resnet_is_drawn(cli, tmp_path: Path) -> None:
+    assert cli("draw", "dpt", "--out", tmp_path / "d").code == 0
+
+
 def test_a_recipes_network_is_drawn(cli, recipe: Path, tmp_path: Path) -> None:
     answer = cli("draw", recipe, "input.height=96", "--out", tmp_path / "d")
     assert answer.code == 0, answer.err
@@ -43,7 +53,10 @@ def test_what_was_cut_is_shown(cli, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("what", "said"),
-    [(["nowhere"], "'nowhere' is no recipe, no folder and no row"), (["pspnet", "a=1"], "'a=1' changes a recipe")],
+    [
+        (["nowhere"], "'nowhere' is no recipe, no folder and no row"),
+        (["pspnet", "model.encodr=a"], "model.encodr: unknown key, did you mean 'encoder'?"),
+    ],
 )
 def test_what_cannot_be_drawn_is_said(cli, tmp_path: Path, what: list[str], said: str) -> None:
     answer = cli("draw", *what, "--out", tmp_path / "d")

@@ -149,3 +149,8 @@ def test_a_damaged_bundle_is_exported_again(cli, run, exported) -> None:
     (out / "bundle.json").write_text("{")
     assert cli("export", run.path, record["id"], "--threads", 1, "--out", out).code == 0
     assert json.loads((out / "bundle.json").read_text())["measurement"] == json.loads(whole)["measurement"]
+
+
+def test_a_candidate_may_be_named_by_its_method(cli, run, tmp_path: Path) -> None:
+    answer = cli("export", run.path, "fp16", "--threads", 1, "--out", tmp_path / "bundle")
+    assert answer.code == 0, answer.err

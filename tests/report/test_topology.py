@@ -42,6 +42,31 @@ def test_the_share_that_was_cut_is_that_of_the_channels(residual):
     assert [slab.cut for slab in slabs_of(residual, reduced)] == [0.25, 1.0, 0.0, 1.0]
 
 
+def test_a_layer_that_runs_twice_is_compared_run_by_run():
+    before = [layer("pool", "max pool 2×2", -1, channels=8), layer("pool", "max pool 2×2", 0, channels=16)]
+    after = [layer("pool", "max pool 2×2", -1, channels=4), layer("pool", "max pool 2×2", 0, channels=16)]
+    assert [slab.cut for slab in slabs_of(before, after)] == [0.5, 0.0]
+
+
+def test_a_layer_in_whose_place_others_stand_is_not_cut(residual):
+    reduced = [layer("stem.conv.0", "conv 3×1", -1, channels=2), layer("stem.conv.1", "conv 1×3", 0)]
+    assert slabs_of(residual, reduced)[0].cut == 0
+
+
+def test_every_colour_is_plain_so_that_any_program_draws_it(residual):
+    svg = draw_topology("net", "", slabs_of(residual), IMAGE)
+    assert "light-dark(" not in svg
+    assert "var(" not in svg
+
+
+def test_the_legend_has_room(residual):
+    kinds = ["conv 3×3", "depthwise conv 3×3", "transposed conv 2×2", "max pool 2×2", "add", "linear", "softmax"]
+    slabs = slabs_of([layer(kind, kind, place - 1, channels=place + 1) for place, kind in enumerate(kinds)])
+    svg = ElementTree.fromstring(draw_topology("net", "", slabs, IMAGE))
+    last = [text for text in svg.iter("{http://www.w3.org/2000/svg}text") if text.text == "other"][-1]
+    assert float(last.attrib["x"]) + 40 < float(svg.attrib["viewBox"].split()[2])
+
+
 def test_the_drawing_has_a_slab_for_each_and_an_arc_for_each_skip(residual):
     svg = ElementTree.fromstring(draw_topology("net", "a note", slabs_of(residual), IMAGE))
     groups = [group.attrib["class"] for group in svg.iter("{http://www.w3.org/2000/svg}g")]

@@ -6,7 +6,7 @@ import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import yaml
@@ -19,7 +19,7 @@ from tinysight.data.shapes import Runs
 from tinysight.errors import UserError, unknown_name
 from tinysight.files import write_json, write_text
 
-__all__ = ["FORMS", "convert"]
+__all__ = ["FORMS", "convert", "lost_by"]
 
 IGNORED = 255
 
@@ -27,6 +27,8 @@ IGNORED = 255
 class Form(ABC):
     """A layout on disk: where images lie, and what is written for each target and at the end."""
 
+    objects_only: ClassVar[bool] = False
+    """Whether it knows no class of every pixel: what no object covers is read as a class ``background``, number 0."""
     images: str
     """Folder of a split's images, with ``{split}`` where its name stands."""
 
@@ -70,6 +72,8 @@ class Masks(Form):
 class Yolo(Form):
     """``images/SPLIT/NAME`` with ``labels/SPLIT/NAME.txt``: boxes where regions are boxes, else outlines."""
 
+    objects_only = True
+
     images = "images/{split}"
 
     def write(self, split: str, image: Path, target: Array) -> None:
@@ -98,6 +102,8 @@ class Yolo(Form):
 
 class Coco(Form):
     """``images/SPLIT/NAME`` with ``annotations/SPLIT.json``: every region as a run-length mask with its box."""
+
+    objects_only = True
 
     images = "images/{split}"
 
@@ -156,6 +162,16 @@ class Voc(Form):
     def finish(self) -> Mapping[str, Any]:
         """The lists are written already."""
         return {"reader": "voc", "path": str(self.folder), "classes": list(self.dataset.classes)}
+
+
+def lost_by(dataset: Dataset, form: str) -> str:
+    """Say what reading a converted data set will show otherwise; empty where nothing."""
+    if form not in FORMS or not FORMS[form].objects_only or BACKGROUND in dataset.classes:
+        return ""
+    return (
+        f"{form} knows objects only: read again, a class 'background' comes first and the numbers of "
+        f"{', '.join(dataset.classes)} move up by one; 'masks' and 'voc' keep them"
+    )
 
 
 FORMS: dict[str, type[Form]] = {"masks": Masks, "yolo": Yolo, "coco": Coco, "voc": Voc}

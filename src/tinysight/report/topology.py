@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -85,7 +86,8 @@ def _edge_text(edge: float) -> str:
 
 def slabs_of(layers: Sequence[Layer], reduced: Sequence[Layer] | None = None) -> list[Slab]:
     """Put layers together to slabs; with a ``reduced`` network, say what of each it lacks, by the layers' names."""
-    left = None if reduced is None else {layer.name: layer.shape[0] for layer in reduced}
+    left = None if reduced is None else {run: layer.shape[0] for run, layer in _runs(reduced)}
+    runs = [run for run, _ in _runs(layers)]
     readers: dict[int, int] = {}
     for layer in layers:
         for place in layer.inputs:
@@ -101,14 +103,28 @@ def slabs_of(layers: Sequence[Layer], reduced: Sequence[Layer] | None = None) ->
         else:
             slab_of[place] = len(members)
             members.append([place])
-    return [_slab(layers, places, slab_of, left) for places in members]
+    slabs = []
+    for places in members:
+        first = layers[places[0]]
+        inputs = tuple(dict.fromkeys(slab_of[place] for place in first.inputs))
+        cut = 0.0 if left is None else 1 - min(1.0, _left_of(runs[places[0]], left) / first.shape[0])
+        slabs.append(Slab(first.name, _kind(first), tuple(layers[place] for place in places), inputs, cut))
+    return slabs
 
 
-def _slab(layers: Sequence[Layer], places: list[int], slab_of: dict[int, int], left: dict[str, int] | None) -> Slab:
-    first = layers[places[0]]
-    inputs = tuple(dict.fromkeys(slab_of[place] for place in first.inputs))
-    cut = 0.0 if left is None else 1 - min(1.0, left.get(first.name, 0) / first.shape[0])
-    return Slab(first.name, _kind(first), tuple(layers[place] for place in places), inputs, cut)
+def _left_of(run: tuple[str, int], left: Mapping[tuple[str, int], int]) -> int:
+    """Return the channels that remain of a layer: where others stand in for it, those of the last of them."""
+    name, number = run
+    inside = [channels for (path, at), channels in left.items() if at == number and path.startswith(f"{name}.")]
+    return left.get(run, inside[-1] if inside else 0)
+
+
+def _runs(layers: Sequence[Layer]) -> Iterator[tuple[tuple[str, int], Layer]]:
+    """Yield every layer with its name and how often it has run before: a module may run at several places."""
+    seen: Counter[str] = Counter()
+    for layer in layers:
+        yield (layer.name, seen[layer.name]), layer
+        seen[layer.name] += 1
 
 
 def _kind(layer: Layer) -> str:
@@ -138,7 +154,8 @@ def draw_topology(title: str, note: str, slabs: Sequence[Slab], image: tuple[int
     rise = max((_rise(boxes[source + 1], boxes[place + 1]) for source, place in arcs), default=0.0)
     base = 96 + rise + TALLEST
     groups = list(_named(_groups(slabs), boxes))
-    width = max(width, *(group.right for group in groups)) + MARGIN
+    legend = _legend_entries(slabs)
+    width = max(width, legend[-1].right, *(group.right for group in groups)) + MARGIN
     height = base + 60 + max(group.below for group in groups)
     svg = Element(
         "svg", {"class": "topology", "viewBox": f"0 0 {width:.0f} {height:.0f}", "role": "img", "xmlns": SVG},
@@ -148,7 +165,7 @@ def draw_topology(title: str, note: str, slabs: Sequence[Slab], image: tuple[int
     SubElement(svg, "rect", {"class": "paper", "width": "100%", "height": "100%"})
     _text(svg, MARGIN, 28, title, "title")
     _text(svg, MARGIN, 48, note, "soft")
-    _legend(svg, slabs)
+    _legend(svg, legend)
     for source, place in arcs:
         _arc(svg, boxes[source + 1], boxes[place + 1], base)
     for box, slab in zip(boxes[1:], slabs, strict=True):
@@ -294,17 +311,35 @@ def _bracket(svg: Element, group: _Group, base: float) -> None:
         _text(svg, group.middle, top + 14, group.name, "turned", turned)
 
 
-def _legend(svg: Element, slabs: Sequence[Slab]) -> None:
-    """Say what the colours mean, of those that occur."""
+class _Entry(NamedTuple):
+    """One colour of the legend: the classes of its rectangle and of what that stands in, and where it begins."""
+
+    outer: str
+    inner: str
+    text: str
+    left: float
+
+    @property
+    def right(self) -> float:
+        return self.left + 18 + text_width(self.text, 13)
+
+
+def _legend_entries(slabs: Sequence[Slab]) -> list[_Entry]:
+    """Return what the colours mean, of those that occur."""
     used = [kind for kind in KINDS if any(slab.kind == kind for slab in slabs)]
-    entries = [(f"slab {kind}", "whole", KINDS[kind]) for kind in used]
+    meanings = [(f"slab {kind}", "whole", KINDS[kind]) for kind in used]
     if any(slab.cut for slab in slabs):
-        entries.append(("slab", "cut", "cut"))
-    left = MARGIN
-    for outer, inner, text in entries:
-        _rect(SubElement(svg, "g", {"class": outer}), inner, left, 62, 12, 12)
-        _text(svg, left + 18, 72, text, "soft")
-        left += 36 + text_width(text, 13)
+        meanings.append(("slab", "cut", "cut"))
+    entries: list[_Entry] = []
+    for outer, inner, text in meanings:
+        entries.append(_Entry(outer, inner, text, entries[-1].right + 18 if entries else MARGIN))
+    return entries
+
+
+def _legend(svg: Element, entries: Sequence[_Entry]) -> None:
+    for entry in entries:
+        _rect(SubElement(svg, "g", {"class": entry.outer}), entry.inner, entry.left, 62, 12, 12)
+        _text(svg, entry.left + 18, 72, entry.text, "soft")
 
 
 def _rect(parent: Element, css: str, left: float, top: float, width: float, height: float) -> None:

@@ -173,6 +173,16 @@ class Gated(Wired):
         return self.head(torch.maximum(bounded, self.single(gated).expand_as(bounded)))
 
 
+class Checked(Wired):
+    """``torch.as_tensor`` makes the exporter check what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__(one=conv(3, 6), two=conv(6, 4), head=conv(4, 2))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(torch.as_tensor(self.two(torch.as_tensor(self.one(images)))))
+
+
 CUT = {
     Residual: {"stem": 8, "one": 12},
     Dense: {"one": 6, "two": 4, "three": 5},
@@ -186,6 +196,7 @@ CUT = {
     Attending: {"stem": 12, "qkv": 4, "hidden": 20},
     Rearranged: {"one": 4, "two": 6},
     Gated: {"one": 6},
+    Checked: {"one": 6, "two": 4},
 }
 """For each network its groups by name, with the number of units."""
 

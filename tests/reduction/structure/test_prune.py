@@ -10,6 +10,7 @@ from torch import nn
 
 from tests.reduction.channels.networks import Refusing, Residual, conv
 from tinysight.errors import UserError
+from tinysight.progress import Progress
 from tinysight.reduction.network import Network
 from tinysight.reduction.step import NotApplicable
 from tinysight.reduction.structure.prune import Prune
@@ -27,7 +28,12 @@ def test_half_of_every_layer_goes(make_network, make_context):
 
 def test_the_record_says_what_was_asked_and_reached(make_network, make_context):
     step = pruned(make_network(Residual()), make_context, keep=0.5, of="macs").steps[-1]
-    assert step.record["summary"] == {"asked": 0.5, "reached": pytest.approx(0.4, abs=0.1), "of": "macs", "refused": {}}
+    assert step.record["summary"] == {
+        "asked": 0.5,
+        "reached": pytest.approx(0.4, abs=0.1),
+        "of": "macs",
+        "refused": {"head": "it reaches the output"},
+    }
 
 
 def test_replay_gives_the_same_network(make_network, make_context):
@@ -60,6 +66,27 @@ def test_a_layer_name_that_is_wrong_suggests_the_nearest(make_network, make_cont
 def test_what_cannot_be_cut_is_refused_with_the_reason(make_network, make_context):
     with pytest.raises(NotApplicable, match="one: softmax compares it with other channels"):
         pruned(make_network(Refusing("softmax")), make_context)
+
+
+class _Half(nn.Module):
+    """Of three layers the second's channels are compared with each other and stay."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.head = conv(3, 8), conv(8, 16), conv(16, 2)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(self.two(self.one(images)).softmax(1))
+
+
+def test_what_stays_is_recorded_and_a_share_far_from_the_asked_is_said(make_network, make_context, capsys):
+    network = make_network(_Half())
+    context = make_context(network, progress=Progress())
+    step = Prune(keep=0.2, of="parameters").reduce(network, context).steps[-1]
+    assert "softmax" in step.record["summary"]["refused"]["two"]
+    assert step.record["summary"]["reached"] > 0.25
+    said = capsys.readouterr()
+    assert "of the parameters remain, 20 % were asked" in said.out + said.err
 
 
 def test_a_network_without_norms_has_no_scales_to_judge_by(make_network, make_context):

@@ -28,6 +28,10 @@ def _same(flow: Flow, images: Value, *_settings: Any, **_more: Any) -> Any:
     return flow.tags_of(images)
 
 
+def _checked(_flow: Flow, *_settings: Any, **_more: Any) -> None:
+    """The exporter's own checks give nothing."""
+
+
 def _rearranged(flow: Flow, given: Any, *settings: Any, **more: Any) -> Any:
     """The same elements in another order or shape: what the operator does to numbers it does to tags."""
     target = flow.target
@@ -228,6 +232,7 @@ RULES: dict[str, Rule] = {
     **_rows(_same, "clone", "contiguous", "detach", "alias", "to", "_to_copy", "nan_to_num", "logical_not", "sign"),
     **_rows(_same, "zeros_like", "ones_like", "full_like", "rand_like", "randn_like", "empty_like", "fill", "zero"),
     **_rows(_same, "lift_fresh_copy", "type_as", "bernoulli", "softsign", "tanhshrink", "log_sigmoid", "logsigmoid"),
+    **_rows(_checked, "_assert_tensor_metadata", "_assert_scalar", "_assert_async", "sym_constrain_range"),
     **_rows(pointwise, "add", "sub", "rsub", "mul", "div", "pow", "maximum", "minimum", "where", "atan2"),
     **_rows(pointwise, "clamp", "clamp_min", "clamp_max"),
     **_rows(pointwise, "multiply", "divide", "true_divide", "subtract", "addcmul", "lerp", "masked_fill"),

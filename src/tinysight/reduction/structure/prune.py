@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from tinysight.reduction.network import Network
 
 __all__ = ["Prune"]
+
+FAR = 0.05
+"""From this distance to what was asked on, the reason is said and not only recorded."""
 
 
 class Prune(StructureReduction):
@@ -62,7 +65,10 @@ class Prune(StructureReduction):
         done = cut_proven(network.module, graph, choice.units, images)
         if not done.units:
             raise NotApplicable("; ".join(f"{layer}: {reason}" for layer, reason in done.refused.items())[:400])
-        summary = {"asked": self.keep, "reached": cost(done.units), "of": self.of, "refused": done.refused}
+        reached, refused = cost(done.units), {**graph.refused, **done.refused}
+        if reached > self.keep + FAR:
+            context.progress.say(_far(f"{100 * reached:.0f} % of the {self.of} remain", self.keep, refused))
+        summary = {"asked": self.keep, "reached": reached, "of": self.of, "refused": refused}
         return network.with_step(self.step({**done.record, "summary": summary}), done.module.eval())
 
     @staticmethod
@@ -92,6 +98,12 @@ class Prune(StructureReduction):
             wanted = not self.layers or any(is_inside(maker, self.layers) for maker in group.makers)
             if wanted and not any(is_inside(maker, self.protect) for maker in group.makers):
                 yield group
+
+
+def _far(remains: str, asked: float, refused: Mapping[str, str]) -> str:
+    reasons = {layer: reason for layer, reason in refused.items() if "the output" not in reason}
+    first = next((f": {layer} stays whole because {reason}" for layer, reason in reasons.items()), "")
+    return f"prune: {remains}, {100 * asked:g} % were asked; {len(reasons)} inner layers cannot be cut{first}"
 
 
 def _nothing(graph: ChannelGraph, criterion: str) -> str:
