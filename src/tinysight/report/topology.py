@@ -33,6 +33,8 @@ THINNEST = 0.4
 """How far slabs shrink so that the drawing is no wider than ``WIDEST``."""
 LINE = 14.0
 """Between turned names."""
+CLEAR = 24.0
+"""From where a turned name begins to a level one behind it."""
 GAP, JUMP_GAP = 3.0, 11.0
 """Between slabs, of which the second reads the first, or does not."""
 TALLEST, FLATTEST = 190.0, 16.0
@@ -289,11 +291,14 @@ class _Group(NamedTuple):
 
 def _named(groups: Sequence[tuple[str, int, int]], boxes: Sequence[_Box]) -> Iterator[_Group]:
     """Yield the groups; one whose turned name would cover the name before has none."""
-    free = -LINE
+    free = -CLEAR
     for name, first, last in groups:
         start, end = boxes[first + 1], boxes[last + 1]
         room = end.left + end.width - start.left
-        group = _Group(name, start, end, turned=text_width(name, 11) > room)
+        width = text_width(name, 11)
+        group = _Group(name, start, end, turned=width > room)
+        if group.middle - width / 2 < free + CLEAR:  # the turned name before reaches under it
+            group = group._replace(turned=True)
         if group.turned and group.middle < free + LINE:
             group = group._replace(name="")
         elif group.turned:
