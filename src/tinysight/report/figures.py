@@ -235,7 +235,7 @@ def _name_ends(axes: Any, marks: Sequence[Mark], middle: float) -> None:
 
 def _describe_results(axes: Any, marks: Sequence[Mark], metric: str, max_drop: float) -> None:
     lowest, highest = lowest_shown(marks, max_drop), max(mark.quality for mark in marks)
-    margin = max(0.12 * (highest - lowest), 0.1)
+    margin = max(0.12 * (highest - lowest), 0.5)  # a narrower axis would blow rounding up to a difference
     axes.set_ylim(lowest - margin, highest + margin)
     below = sum(mark.quality < lowest for mark in marks)
     note = f"; {below} further below" if below else ""

@@ -201,4 +201,5 @@ def _side_by_side(row: Row) -> NDArray[np.uint8]:
 
 
 def _file_name(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.-]+", "-", name.rpartition("/")[2])[-60:].strip(".-") or "photo"
+    stem = re.sub(r"\.(jpe?g|png|webp|bmp|tiff?)$", "", name.rpartition("/")[2], flags=re.IGNORECASE)
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", stem)[-60:].strip(".-") or "photo"
