@@ -25,7 +25,8 @@ RANKS = [
     {"recipe", "report"},
     {"job", "workshop", "ship"},
     {"pipeline"},
-    {"live", "verbs", "device", "drawing", "tables"},
+    {"networks"},
+    {"cuttable", "device", "drawing", "live", "tables", "verbs"},
     {"cli", "__init__"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}

@@ -95,12 +95,25 @@ def train(recipe: RecipeFile, overrides: Overrides = None, out: Out = None, trus
 
 @app.command()
 def reduce(
-    recipe: RecipeFile, overrides: Overrides = None, out: Out = None, update: Update = False, trust: Trust = False
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    out: Out = None,
+    update: Update = False,
+    trust: Trust = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only print which layers can be cut, which cannot, and why.")
+    ] = False,
 ) -> None:
     """Reduce the network of a recipe; interrupted, the same command goes on."""
     from tinysight.recipe import load_recipe
 
     _make_importable(recipe, trust)
+    if dry_run:
+        _require_reduce_extra()
+        from tinysight.cuttable import print_cuttable
+
+        print_cuttable(str(recipe), overrides or [], trust=trust)
+        return
     _reduce(load_recipe(recipe, overrides or []), out, update, trust)
 
 

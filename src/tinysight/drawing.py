@@ -11,11 +11,9 @@ from rich.table import Table
 
 from tinysight.errors import UserError
 from tinysight.files import write_text
-from tinysight.models.catalogue import catalogue
 from tinysight.models.topology import Layer, layers_of
-from tinysight.models.zoo import ZOO
-from tinysight.recipe import load_recipe, parse_recipe
-from tinysight.reduction.network import Network, load_network
+from tinysight.networks import open_network
+from tinysight.reduction.network import Network
 from tinysight.report.terminal import plain_console
 from tinysight.report.text import count_text
 from tinysight.report.topology import COLUMNS, draw_topology, rows, slabs_of, stacked
@@ -24,8 +22,6 @@ from tinysight.runs.folder import next_free
 __all__ = ["draw_network"]
 
 PICTURE, TABLE = "topology.svg", "layers.csv"
-DRAWN = {"segmentation": {"reader": "facades"}, "classification": {"reader": "goods"}}
-"""Data that a recipe may name without a file; nothing of it is drawn."""
 
 
 def draw_network(what: str, overrides: Sequence[str], out: Path | None, *, trust: bool = False) -> Path:
@@ -41,7 +37,7 @@ def draw_network(what: str, overrides: Sequence[str], out: Path | None, *, trust
     Raises:
         UserError: there is no such network, it cannot be followed, or ``out`` holds another file of that name.
     """
-    before, network = _networks(what, overrides, trust)
+    before, network = open_network(what, overrides, trust=trust)
     if network.file:
         raise UserError(
             f"{network.spec.label} is an ONNX file: draw it with a viewer of ONNX, or give the PyTorch network"
@@ -56,45 +52,6 @@ def draw_network(what: str, overrides: Sequence[str], out: Path | None, *, trust
     write_text(table, _csv(layers))
     write_text(picture, _picture(before, network, layers))
     return picture.resolve()
-
-
-def _networks(what: str, overrides: Sequence[str], trust: bool) -> tuple[Network | None, Network]:
-    """Return the network, and what it was before its structure was cut, if it was."""
-    path = Path(what)
-    if path.suffix.lower() in {".yaml", ".yml"}:
-        recipe = load_recipe(path, overrides)
-        if recipe.model.checkpoint:
-            return _loaded(recipe.model.checkpoint, trust)
-        spec = recipe.model.spec(len(recipe.data.read().classes))
-        return None, Network(spec.build(trust=trust), spec, recipe.input)
-    if what in ZOO:
-        return None, _of_zoo(what, overrides)
-    if overrides:
-        raise UserError(f"'{overrides[0]}' changes a recipe or a row of the zoo, and {what} is neither: leave it out")
-    if not path.exists():
-        raise UserError(
-            f"'{what}' is no recipe, no folder and no row of 'tinysight list models': give one of these, such as pspnet"
-        )
-    return _loaded(path, trust)
-
-
-def _of_zoo(name: str, overrides: Sequence[str]) -> Network:
-    """Build a row of the zoo as it is listed first, with overrides as of a recipe."""
-    listed = next(entry for entry in catalogue() if entry.name == name)
-    model = {"name": name, "args": dict(listed.args)} | ({"encoder": listed.encoder} if listed.encoder else {})
-    size = {"height": listed.size, "width": listed.size}
-    content = {"name": name, "task": listed.task, "data": DRAWN[listed.task], "model": model, "input": size}
-    recipe = parse_recipe(content, overrides, Path(name))
-    spec = recipe.model.spec(listed.classes)
-    return Network(spec.build(), spec, recipe.input)
-
-
-def _loaded(path: Path, trust: bool) -> tuple[Network | None, Network]:
-    network = load_network(path, trust=trust)
-    if not any(step.kind == "structure" for step in network.steps):
-        return None, network
-    kept = tuple(step for step in network.steps if step.kind == "input")
-    return Network(network.spec.build(trust=trust), network.spec, network.origin, kept), network
 
 
 def _picture(before: Network | None, network: Network, layers: Sequence[Layer]) -> str:

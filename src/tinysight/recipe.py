@@ -29,7 +29,7 @@ from tinysight.search.walk import SHORTLIST, Stage
 from tinysight.tasks import TASKS
 from tinysight.training.settings import Training
 
-__all__ = ["Recipe", "load_recipe", "parse_stages", "recipe_of_run"]
+__all__ = ["Recipe", "load_recipe", "parse_recipe", "parse_stages", "recipe_of_run"]
 
 LONGEST_NAME = 60
 MOST_VARIANTS = 1000

@@ -25,7 +25,7 @@ from tinysight.training.settings import Training
 from tinysight.training.transfer import freeze, rate_groups, refuse_unknown_parts
 from tinysight.training.watch import Watch
 
-__all__ = ["choose_device", "fit"]
+__all__ = ["AfterStep", "choose_device", "fit"]
 
 STATE = "training.pt"
 
