@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from tests.reduction.channels.networks import Residual, conv
-from tinysight.reduction.channels.criteria import CRITERIA, Evidence, importance_of_units
+from tinysight.reduction.channels import criteria
+from tinysight.reduction.channels.criteria import CRITERIA, Evidence
 from tinysight.reduction.channels.graph import channel_graph
 
 IMAGES = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -26,8 +27,7 @@ def importance(network: nn.Module, criterion: str, seed: int = 0) -> Tensor | No
             yield network(image).square().mean()
 
     graph = channel_graph(network, IMAGES)
-    found = CRITERIA[criterion](Evidence(network, graph, losses, seed))
-    return importance_of_units(graph.groups[0], found)
+    return criteria.importance(criterion, Evidence(network, graph, losses, seed)).get(graph.groups[0].name)
 
 
 @pytest.mark.parametrize("criterion", ["l1", "l2"])
@@ -67,6 +67,38 @@ def test_taylor_is_the_squared_change_of_the_loss():
             sum((each.grad * each).flatten(1).sum(1) if each.dim() > 1 else each.grad * each for each in own)
         )
     assert torch.allclose(found.float(), torch.stack(changes).square().mean(0), rtol=1e-4)
+
+
+def test_damage_is_the_mean_squared_change_of_each_weight():
+    network = chain()
+    found = importance(network, "obd")
+    own = [network[0].weight, network[0].bias, network[1].weight, network[1].bias]
+    squares = torch.zeros(4)
+    for image in IMAGES.split(1):
+        network.zero_grad()
+        network(image).square().mean().backward()
+        squares += sum((each.grad * each).detach().square().reshape(4, -1).sum(1) for each in own)
+    assert torch.allclose(found.float(), squares / (2 * len(IMAGES)), rtol=1e-4)
+
+
+def test_a_channel_that_gives_little_matters_little():
+    network = chain()
+    with torch.no_grad():
+        network[0].weight[3] = 0
+        network[0].bias[3] = 0
+    found = importance(network, "activation")
+    assert found[3] == 0
+    assert torch.allclose(found.float(), network[0](IMAGES).detach().abs().mean((0, 2, 3)))
+    assert not network[0]._forward_hooks
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_every_criterion_leaves_the_network_as_it_was(criterion: str):
+    network = chain()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    importance(network, criterion)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    assert all(parameter.grad is None for parameter in network.parameters())
 
 
 def test_chance_is_repeatable_and_differs_between_seeds():

@@ -1,21 +1,22 @@
 """Criteria: how much each channel matters. Add a function, add a row.
 
 A criterion gives a number for every place of those axes it knows something about; a unit has the numbers of all its
-places. Numbers that estimate how the loss changes are added up, norms are averaged.
+places.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from tinysight.reduction.channels.flow import Axis
-from tinysight.reduction.channels.graph import ChannelGraph, Group
+from tinysight.reduction.channels.graph import ChannelGraph, Unit
 
-__all__ = ["CRITERIA", "Evidence", "importance_of_units"]
+__all__ = ["CRITERIA", "Evidence", "importance"]
 
 Importance = dict[Axis, Tensor]
 """By axis, the numbers of its places: (places,), or (batches, places) for first-order changes of the loss."""
@@ -65,6 +66,11 @@ def _norm_scale(evidence: Evidence) -> Importance:
 
 def _taylor(evidence: Evidence) -> Importance:
     """The squared first-order change of the loss without a channel (Molchanov et al. 2019, eq. 8), by batches."""
+    return _first_order(evidence, lambda change: change)
+
+
+def _first_order(evidence: Evidence, of_each: Callable[[Tensor], Tensor]) -> Importance:
+    """Sum up what the first-order change of the loss without each weight makes, by batches and places."""
     own = [axis for axis in evidence.graph.sizes if axis not in evidence.graph.reads]
     learned = dict(evidence.module.named_parameters(remove_duplicate=False))
     found: dict[Axis, list[Tensor]] = {axis: [] for axis in own if axis.tensor in learned}
@@ -74,35 +80,89 @@ def _taylor(evidence: Evidence) -> Importance:
         for axis, changes in found.items():
             weight = learned[axis.tensor]
             if weight.grad is not None:
-                changes.append(_by_place(weight.grad * weight.detach(), axis.axis).sum(1).cpu())
+                changes.append(of_each(_by_place(weight.grad * weight.detach(), axis.axis)).sum(1).cpu())
     evidence.module.zero_grad(set_to_none=True)
     return {axis: torch.stack(changes) for axis, changes in found.items() if changes}
 
 
-CRITERIA: dict[str, Callable[[Evidence], Importance]] = {
-    "l1": _l1,
-    "l2": _l2,
-    "fpgm": _fpgm,
-    "norm_scale": _norm_scale,
-    "taylor": _taylor,
-    "random": _random,
+def _obd(evidence: Evidence) -> Importance:
+    """Half the loss's second derivative times the square of each weight (LeCun et al. 1990, eq. 5).
+
+    The diagonal of the Hessian is estimated by the empirical Fisher information, the mean of squared gradients.
+    """
+    changes = _first_order(evidence, lambda change: change.square())
+    return {axis: each.mean(0) / 2 for axis, each in changes.items()}
+
+
+def _activation(evidence: Evidence) -> Importance:
+    """The mean absolute output of a layer's channel on training images (Polyak & Wolf 2015 use its variance)."""
+    layers = {axis: evidence.module.get_submodule(axis.tensor.rpartition(".")[0]) for axis in evidence.graph.makes}
+    sums: dict[Axis, list[Tensor]] = {axis: [] for axis in layers}
+    handles = [layer.register_forward_hook(_noting(sums[axis])) for axis, layer in layers.items()]
+    for _loss in evidence.losses():
+        pass
+    for handle in handles:
+        handle.remove()
+    means = {axis: torch.stack(each).mean(0) for axis, each in sums.items() if each}
+    return {axis: mean for axis, mean in means.items() if len(mean) == evidence.graph.sizes[axis]}
+
+
+def _noting(means: list[Tensor]) -> Callable[..., None]:
+    def note(_layer: nn.Module, _inputs: object, output: Tensor) -> None:
+        # Maps (batch, channels, height, width), tokens (batch, tokens, channels) and vectors (batch, channels).
+        channels = output.movedim(-1 if output.dim() == 3 else 1, 0)
+        means.append(channels.detach().abs().flatten(1).double().mean(1).cpu())
+
+    return note
+
+
+def _mean(numbers: list[Tensor]) -> Tensor:
+    """Norms: the mean over a unit's places, layer by layer, then over the layers."""
+    return torch.stack([each.mean() for each in numbers]).mean()
+
+
+def _sum(numbers: list[Tensor]) -> Tensor:
+    """Changes of the loss, each estimated by itself."""
+    return torch.stack([each.sum() for each in numbers]).sum()
+
+
+def _square_of_sum(numbers: list[Tensor]) -> Tensor:
+    """First-order changes of the loss, (batches, places): they may cancel each other within a batch."""
+    return torch.stack([each.sum(1) for each in numbers]).sum(0).square().mean()
+
+
+class Criterion(NamedTuple):
+    """What judges places, and how the numbers of a unit's places, in a list by axis, become one."""
+
+    judge: Callable[[Evidence], Importance]
+    joined: Callable[[list[Tensor]], Tensor]
+
+
+CRITERIA: dict[str, Criterion] = {
+    "l1": Criterion(_l1, _mean),
+    "l2": Criterion(_l2, _mean),
+    "fpgm": Criterion(_fpgm, _mean),
+    "norm_scale": Criterion(_norm_scale, _mean),
+    "activation": Criterion(_activation, _mean),
+    "taylor": Criterion(_taylor, _square_of_sum),
+    "obd": Criterion(_obd, _sum),
+    "random": Criterion(_random, _mean),
 }
 
 
-def importance_of_units(group: Group, importance: Mapping[Axis, Tensor]) -> Tensor | None:
-    """Return the importance of each of a group's units, None where the criterion knows nothing about them."""
-    known = [axis for axis in group.axes if axis in importance]
-    if not known:
-        return None
-    if importance[known[0]].dim() == 2:
-        changes = [sum(_at(importance[axis], unit.places[axis]).sum(1) for axis in known) for unit in group.units]
-        return torch.stack([torch.as_tensor(change).square().mean() for change in changes])
-    norms = [torch.stack([_at(importance[axis], unit.places[axis]).mean() for axis in known]) for unit in group.units]
-    return torch.stack(norms).mean(1)
+def importance(name: str, evidence: Evidence) -> dict[str, Tensor]:
+    """Return by group the importance of each of its units; groups a criterion knows nothing about are left out."""
+    criterion = CRITERIA[name]
+    found = criterion.judge(evidence)
+    return {
+        group.name: torch.stack([criterion.joined(_of_unit(unit, known, found)) for unit in group.units])
+        for group in evidence.graph.groups
+        if (known := [axis for axis in group.axes if axis in found])
+    }
 
 
-def _at(numbers: Tensor, places: tuple[int, ...]) -> Tensor:
-    return numbers[..., list(places)]
+def _of_unit(unit: Unit, known: Sequence[Axis], found: Importance) -> list[Tensor]:
+    return [found[axis][..., list(unit.places[axis])] for axis in known]
 
 
 def _rows(module: nn.Module, axis: Axis) -> Tensor:

@@ -36,7 +36,7 @@ class Prune(StructureReduction):
 
     keep: float = Field(0.5, gt=0, lt=1)
     of: Literal["channels", "macs", "parameters"] = "channels"
-    criterion: Literal["l1", "l2", "fpgm", "norm_scale", "taylor", "random"] = "l1"
+    criterion: Literal["l1", "l2", "fpgm", "norm_scale", "activation", "taylor", "obd", "random"] = "l1"
     scope: Literal["layer", "global"] = "layer"
     least: float = Field(0.1, ge=0, lt=1)
     round_to: int = Field(1, ge=1)
@@ -80,18 +80,15 @@ class Prune(StructureReduction):
 
     def _importance(self, network: Network, graph: ChannelGraph, context: Context) -> dict[str, Tensor]:
         """Return the importance of each group's units, in ``global`` scope relative to the group's mean."""
-        from tinysight.reduction.channels.criteria import CRITERIA, Evidence, importance_of_units
+        from tinysight.reduction.channels.criteria import Evidence, importance
         from tinysight.reduction.judging import losses_on_labels
 
         judged = network.copy()
         evidence = Evidence(judged.module, graph, lambda: losses_on_labels(judged, context, self.images), context.seed)
-        found = CRITERIA[self.criterion](evidence)
-        scores = {group.name: importance_of_units(group, found) for group in graph.groups}
-        return {
-            name: each / each.mean().clamp(min=1e-30) if self.scope == "global" else each
-            for name, each in scores.items()
-            if each is not None
-        }
+        found = importance(self.criterion, evidence)
+        if self.scope == "layer":
+            return found
+        return {name: each / each.mean().clamp(min=1e-30) for name, each in found.items()}
 
     def _eligible(self, graph: ChannelGraph) -> Iterator[Group]:
         for group in graph.groups:
