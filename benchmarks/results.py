@@ -271,7 +271,12 @@ def write_page(name: str, page: Page, runs: dict[str, Run]) -> Path:
         shutil.copyfile(run.folder / "results.png", PAGES / chart)
         best = run.record("best")
         assert best.bytes
-        lines += [f"## {run.record('reference').variant}", "", f"Ships {bytes_text(best.bytes.total)}.", ""]
+        lines += [
+            f"## {run.record('reference').variant} ({page.runs[label][0]})",
+            "",
+            f"Ships {bytes_text(best.bytes.total)}.",
+            "",
+        ]
         if page.targets:
             lines += [*target_lines(run, page), ""]
         lines += [*headline_lines(run), "", f"![quality against time, {label}]({chart})", ""]
