@@ -14,6 +14,7 @@ from tinysight.data import InputPolicy, Sample
 from tinysight.data.live import live_samples
 from tinysight.engines import ENGINES
 from tinysight.engines.export import export_onnx
+from tinysight.engines.hardware import processor
 from tinysight.progress import Progress
 from tinysight.tasks import Segmentation
 from tinysight.training.batches import Batches, Pair
@@ -63,7 +64,9 @@ def test_the_compiled_teacher_gives_what_the_eager_one_gives(tmp_path, engine: s
     images = torch.randn(3, 3, 16, 16)
     export_onnx(network, images[:1], tmp_path / "model.onnx")
     compiled = EngineTeacher(ENGINES[engine].compile(tmp_path, threads=1))
-    torch.testing.assert_close(compiled(images), EagerTeacher(network, "cpu")(images), rtol=1e-4, atol=1e-5)
+    eager = EagerTeacher(network, "cpu")(images)
+    rounding = 2**-7 if processor().has_bf16 else 1e-4  # the eager teacher is in bfloat16 where that is native
+    assert (compiled(images) - eager).abs().max() < rounding * eager.abs().max()
 
 
 def test_a_live_teacher_labels_each_image_at_its_own_size():
