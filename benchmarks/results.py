@@ -25,7 +25,7 @@ from typing import Any
 from tinysight.files import read_json, write_text
 from tinysight.report.curves import epoch_sweeps
 from tinysight.report.headline import headline
-from tinysight.report.text import bytes_text, duration_text, row, titles
+from tinysight.report.text import bytes_text, duration_text, reasons, row, titles
 from tinysight.runs.folder import RESULT, read_candidates
 from tinysight.runs.records import CandidateRecord
 
@@ -211,7 +211,7 @@ def candidate_lines(run: Run) -> Iterator[str]:
     yield "| " + " | ".join(heads) + " |"
     yield "|" + "---|" * len(heads)
     for record in run.records:
-        cells = [*row(record), names.get(record.parent or "", ""), record.why]
+        cells = [*row(record), names.get(record.parent or "", ""), reasons(record)]
         shown = [f"**{cell}**" if record.verdict == "best" and cell else cell for cell in cells]
         yield "| " + " | ".join(cell.replace("|", "/") for cell in shown) + " |"
 

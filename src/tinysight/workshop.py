@@ -202,6 +202,9 @@ class Workshop:
         # After all that is loaded on first use, which draws random numbers: a run that goes on makes the same networks.
         torch.manual_seed(self._job.seed)
         network = variant.reduce(source, context)
+        summary = network.steps[-1].summary
+        for line in (summary.sentence, *summary.lines()) if summary else ():
+            self._progress.say(line)
         float_export = self._folder.artifact(parent.id) / MODEL_ONNX if variant.changes == "precision" else None
         artifact = self._folder.artifact(record.id)
         make_artifact(network, self._job.task, artifact, float_export)
@@ -287,6 +290,7 @@ class Workshop:
         total, used, nonzero = counts
         return {
             "steps": [{"kind": step.kind, "method": step.method, "version": step.version} for step in network.steps],
+            "summary": network.steps[-1].summary if network.steps else None,
             "quality": measured.quality,
             "bytes": measured.bytes,
             "params_total": total,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tinysight.reduction.summary import Summary
 from tinysight.report.text import (
     COLUMNS,
     bytes_text,
@@ -12,6 +13,7 @@ from tinysight.report.text import (
     latency_text,
     points_text,
     rate_text,
+    reasons,
     row,
     shortened,
     signed,
@@ -128,3 +130,15 @@ def test_durations(seconds, text):
 def test_a_name_too_long_for_a_picture_loses_its_end():
     assert shortened("a" * 20, 10) == "a" * 9 + "…"
     assert shortened("a" * 10, 10) == "a" * 10
+
+
+def test_a_candidate_that_is_worth_storage_alone_says_so(make_record):
+    stored = make_record("s", why="holds", steps=[{"kind": "weights", "method": "sparsify", "version": 1}])
+    assert reasons(stored).startswith("holds; storage only: ")
+    assert reasons(stored.with_(steps=[])) == "holds"
+    assert reasons(stored.with_(steps=[{"kind": "weights", "method": "unheard_of", "version": 1}])) == "holds"
+
+
+def test_what_a_method_took_away_stands_behind_the_verdict(make_record):
+    summary = Summary(asked=0.5, of="macs", unit="channels", layers={"stem": (8, 4)})
+    assert reasons(make_record("s", why="holds", summary=summary)) == f"holds; {summary.sentence}"

@@ -67,6 +67,11 @@ class Network:
         return self.module if isinstance(self.module, OnnxFile) else None
 
     @property
+    def is_sparse(self) -> bool:
+        """Whether weights were set to zero for good."""
+        return any(METHODS[step.method].sparsifies for step in self.steps)
+
+    @property
     def precision(self) -> PrecisionRecord:
         """The precision record of the last step, or plain float32."""
         if self.steps and self.steps[-1].kind == "precision":

@@ -17,6 +17,7 @@ from tinysight.config import Config
 from tinysight.data import InputPolicy, Sample
 from tinysight.models.zoo import defaults_of
 from tinysight.progress import Progress
+from tinysight.reduction.summary import Summary
 from tinysight.tasks import Task
 from tinysight.training.settings import Augmentation
 
@@ -57,6 +58,7 @@ class Step(Config):
     method: str
     version: int
     record: dict[str, Any]
+    summary: Summary | None = None
 
 
 class NotApplicable(Exception):  # noqa: N818 - not an error: the reason a candidate is skipped
@@ -109,6 +111,11 @@ class Reduction(Config, ABC):
     lossless: ClassVar[bool] = False
     recovers: ClassVar[bool] = False
     trains: ClassVar[bool] = False
+    sparsifies: ClassVar[bool] = False
+    """Whether it sets weights to zero that every later training must hold at zero."""
+    storage_only: ClassVar[bool] = False
+    """Whether what it makes is smaller at most, and never faster: engines convert the weights back, or multiply by
+    zeros."""
     takes_files: ClassVar[bool] = False
     """Whether it can reduce a network that is an ONNX file, without modules or weights in torch."""
 
@@ -148,9 +155,9 @@ class Reduction(Config, ABC):
                 return f"{cls.name} changes {cls.changes} and cannot follow a {kind} step: put it before"
         return None
 
-    def step(self, record: dict[str, Any]) -> Step:
+    def step(self, record: dict[str, Any], summary: Summary | None = None) -> Step:
         """Make this method's step."""
-        return Step(kind=self.changes, method=self.name, version=self.version, record=record)
+        return Step(kind=self.changes, method=self.name, version=self.version, record=record, summary=summary)
 
 
 _FLOAT: frozenset[Kind] = frozenset({"input", "architecture", "structure", "weights"})
@@ -237,5 +244,3 @@ class PrecisionReduction(Reduction):
     follows: ClassVar[frozenset[Kind]] = _FLOAT
     precedes: ClassVar[frozenset[Kind]] = frozenset()
     takes_files: ClassVar[bool] = True
-    storage_only: ClassVar[bool] = False
-    """Whether engines convert the weights back before they multiply: smaller, never faster."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from tinysight.measure.records import Latency, Speedup
+from tinysight.reduction.table import METHODS
 from tinysight.runs.records import CandidateRecord
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "latency_text",
     "points_text",
     "rate_text",
+    "reasons",
     "row",
     "shortened",
     "signed",
@@ -72,6 +74,15 @@ class Unit(NamedTuple):
 def titles(metric: str) -> tuple[str, ...]:
     """Return the columns' titles: quality goes by its metric's name."""
     return tuple(metric if name == "quality" else name for name in COLUMNS)
+
+
+def reasons(record: CandidateRecord) -> str:
+    """Say why a candidate has its verdict, what its method took away, and where that is worth storage alone."""
+    said = [record.why, record.summary.sentence if record.summary else ""]
+    method = METHODS.get(record.steps[-1]["method"]) if record.steps else None
+    if record.bytes and method and method.storage_only:
+        said.append(f"storage only: {bytes_text(record.bytes.compressed)} when compressed, no engine is faster by it")
+    return "; ".join(filter(None, said))
 
 
 def bytes_text(value: float | None) -> str:

@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 
 from tinysight.config import Config
 from tinysight.measure.records import Bytes, Latency, PrecisionRead, Prospect, Quality, Speedup, TrainingTime
+from tinysight.reduction.summary import Summary
 
 __all__ = ["SCHEMA", "CandidateRecord", "Drop", "Verdict"]
 
@@ -43,7 +44,8 @@ class Drop(Config):
 class CandidateRecord(Config):
     """One candidate: where it comes from, what was measured on its exported file, and what became of it.
 
-    ``steps`` names every recorded change from the reference on; ``speedup`` compares with the reference on the same
+    ``steps`` names every recorded change from the reference on, ``summary`` says what the last one took away where it
+    counts that; ``speedup`` compares with the reference on the same
     engine, ``speedup_eager`` with the reference in eager PyTorch, both interleaved. ``prospect`` says how fast and
     small it would be in the precision it may ship in, where networks are chosen before they are trained. ``artifact``
     is relative to the run's folder. ``training`` is what its own training took, where it had one; ``seconds`` is what
@@ -58,6 +60,7 @@ class CandidateRecord(Config):
     config: dict[str, Any]
     seed: int
     steps: list[dict[str, Any]] = []
+    summary: Summary | None = None
     verdict: Verdict
     why: str = ""
     quality: Quality | None = None

@@ -76,9 +76,10 @@ def test_a_layer_whose_factors_are_slower_takes_another_form_or_is_left_alone(ma
         return 0.5 if len(after) == 2 else 2.0  # the two layers of an SVD, the three of Tucker's form
 
     reduced = factorized(make_network(_Plain()), make_context, times_as_fast, keep=0.4)
-    record = reduced.steps[-1].record
-    assert {one["form"] for one in record["layers"].values()} == {"tucker"}
-    assert "svd: takes 2.00 times as long on the engine" in record["summary"]["left"]["mix"]
+    step = reduced.steps[-1]
+    assert {one["form"] for one in step.record["layers"].values()} == {"tucker"}
+    assert step.summary
+    assert "svd: takes 2.00 times as long on the engine" in step.summary.left["mix"]
 
 
 def test_where_every_form_is_slower_the_network_is_left_alone(make_network, make_context):
@@ -105,9 +106,11 @@ class _Shared(_Plain):
     ("kind", "reason"), [(_Peeking, "does not run with its factors"), (_Shared, "used otherwise: outputs differ")]
 )
 def test_a_layer_that_the_code_uses_otherwise_is_left_alone(make_network, make_context, kind, reason: str):
-    record = factorized(make_network(kind()), make_context, keep=0.5).steps[-1].record
-    assert reason in record["summary"]["left"]["two"]
-    assert "mix" in record["layers"]
+    summary = factorized(make_network(kind()), make_context, keep=0.5).steps[-1].summary
+    assert summary
+    assert reason in summary.left["two"]
+    before, after = summary.layers["mix"]
+    assert after < before
 
 
 def test_protected_layers_stay_and_others_are_chosen(make_network, make_context):

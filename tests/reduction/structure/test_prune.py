@@ -28,12 +28,11 @@ def test_half_of_every_layer_goes(make_network, make_context):
 
 def test_the_record_says_what_was_asked_and_reached(make_network, make_context):
     step = pruned(make_network(Residual()), make_context, keep=0.5, of="macs").steps[-1]
-    assert step.record["summary"] == {
-        "asked": 0.5,
-        "reached": pytest.approx(0.4, abs=0.1),
-        "of": "macs",
-        "refused": {"head": "it reaches the output"},
-    }
+    assert step.summary
+    assert (step.summary.asked, step.summary.of, step.summary.unit) == (0.5, "macs", "channels")
+    assert step.summary.reached == pytest.approx(0.4, abs=0.1)
+    assert step.summary.layers["one"] == (12, 8)
+    assert step.summary.left == {"head": "it reaches the output"}
 
 
 def test_replay_gives_the_same_network(make_network, make_context):
@@ -83,8 +82,9 @@ def test_what_stays_is_recorded_and_a_share_far_from_the_asked_is_said(make_netw
     network = make_network(_Half())
     context = make_context(network, progress=Progress())
     step = Prune(keep=0.2, of="parameters").reduce(network, context).steps[-1]
-    assert "softmax" in step.record["summary"]["refused"]["two"]
-    assert step.record["summary"]["reached"] > 0.25
+    assert step.summary
+    assert "softmax" in step.summary.left["two"]
+    assert (step.summary.reached or 0) > 0.25
     said = capsys.readouterr()
     assert "of the parameters remain, 20 % were asked" in said.out + said.err
 

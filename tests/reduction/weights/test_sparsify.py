@@ -16,6 +16,7 @@ from tinysight.reduction.network import Network
 from tinysight.reduction.sparsity.masks import sparsity_of, weights_of
 from tinysight.reduction.step import NotApplicable
 from tinysight.reduction.verify import largest_difference
+from tinysight.reduction.weights.finetune import Finetune
 from tinysight.reduction.weights.sparsify import Sparsify
 
 FEW = {"epochs": 3, "batch_size": 2, "learning_rate": 0.01}
@@ -37,9 +38,10 @@ def test_the_share_asked_for_is_reached(network: Network, make_context, criterio
     method = Sparsify(sparsity=0.75, criterion=criterion, scope=scope, frequency=2, images=4, **FEW)
     sparse = method.reduce(network, make_context(network))
     assert zeros_of(sparse) == pytest.approx(0.75, abs=0.01)
-    summary = sparse.steps[-1].record["summary"]
-    assert summary["reached"] == zeros_of(sparse)
-    assert summary["weights_and_nonzero"]["0.weight"][0] == 8 * 3 * 9
+    summary = sparse.steps[-1].summary
+    assert summary
+    assert summary.reached == 1 - zeros_of(sparse)
+    assert summary.layers["0"][0] == 8 * 3 * 9
 
 
 def test_the_share_equals_the_schedule_at_every_step(network: Network, make_context, monkeypatch):
@@ -102,7 +104,15 @@ def test_an_interrupted_training_ends_with_the_same_weights(network: Network, ma
 def test_protected_layers_keep_their_weights(network: Network, make_context):
     sparse = Sparsify(sparsity=0.8, frequency=1, protect=["3"], **FEW).reduce(network, make_context(network))
     assert int(sparse.module[3].weight.count_nonzero()) == sparse.module[3].weight.numel()
-    assert set(sparse.steps[-1].record["summary"]["weights_and_nonzero"]) == {"0.weight"}
+    assert sparse.steps[-1].summary
+    assert set(sparse.steps[-1].summary.layers) == {"0"}
+
+
+def test_a_later_training_holds_the_zeros(network: Network, make_context):
+    sparse = Sparsify(sparsity=0.8, frequency=1, **FEW).reduce(network, make_context(network))
+    trained = Finetune(**FEW).reduce(sparse, make_context(sparse))
+    assert zeros_of(trained) == zeros_of(sparse)
+    assert largest_difference(trained.scores, sparse.scores, network.example()) > 0
 
 
 def test_nothing_is_left_behind(network: Network, make_context):

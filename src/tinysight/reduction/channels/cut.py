@@ -14,7 +14,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from tinysight.reduction.channels.flow import Axis, Heads
 from tinysight.reduction.channels.graph import ChannelGraph
 
-__all__ = ["Record", "cut", "kept_places", "record_of"]
+__all__ = ["Record", "channels_left", "cut", "kept_places", "record_of"]
 
 Record = dict[str, Any]
 
@@ -70,6 +70,16 @@ def cut(module: nn.Module, record: Record) -> nn.Module:
         for name, value in attributes.items():
             setattr(modules[path], name, tuple(value) if isinstance(value, list) else value)
     return module
+
+
+def channels_left(graph: ChannelGraph, smaller: nn.Module) -> dict[str, tuple[int, int]]:
+    """Return how many channels each layer of a network made, and how many it makes in the ``smaller`` one."""
+    tensors = dict(smaller.state_dict())
+    return {
+        axis.tensor.rpartition(".")[0]: (graph.sizes[axis], tensors[axis.tensor].shape[axis.axis])
+        for axis in graph.sizes
+        if axis in graph.makes
+    }
 
 
 def _sizes(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Literal
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Scope", "chosen", "hold", "places_of_zeros", "sparsity_of", "weights_of"]
+if TYPE_CHECKING:
+    from tinysight.reduction.network import Network
+
+__all__ = ["Scope", "chosen", "hold", "holding", "places_of_zeros", "sparsity_of", "weights_of"]
 
 Scope = Literal["layer", "global"]
 
@@ -46,6 +49,13 @@ def hold(weights: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
     with torch.no_grad():
         for name, mask in masks.items():
             weights[name].mul_(mask.to(weights[name].device))
+
+
+def holding(student: Network) -> Callable[[int], None]:
+    """Return what keeps, after every step of a training, the zeros that ``student`` has now."""
+    weights = weights_of(student.module)
+    masks = places_of_zeros(weights)
+    return lambda _step: hold(weights, masks)
 
 
 def places_of_zeros(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

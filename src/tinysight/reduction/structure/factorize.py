@@ -9,6 +9,7 @@ from pydantic import Field
 
 from tinysight.reduction.naming import is_inside, refuse_unknown_layers
 from tinysight.reduction.step import Context, NotApplicable, StructureReduction
+from tinysight.reduction.summary import Summary
 
 if TYPE_CHECKING:
     from torch import nn
@@ -63,9 +64,10 @@ class Factorize(StructureReduction):
         left = options.left(chosen)
         if not chosen:
             raise NotApplicable("; ".join(f"{path}: {reason}" for path, reason in left.items())[:400])
-        summary = {"asked": self.keep, "of": self.of, "left": left}
-        step = self.step({"layers": record, "summary": summary})
-        return network.with_step(step, self.replay(network.copy().module, step.record))
+        thinner = self.replay(network.copy().module, {"layers": record})
+        counts = {path: (_parameters(network.module, path), _parameters(thinner, path)) for path in record}
+        summary = Summary(asked=self.keep, of=self.of, unit="parameters", layers=counts, left=left)
+        return network.with_step(self.step({"layers": record}, summary), thinner)
 
     @staticmethod
     def replay(module: nn.Module, record: dict[str, Any]) -> nn.Module:
@@ -126,3 +128,7 @@ class Factorize(StructureReduction):
                         slower[site.path] = f"takes {1 / ratio:.2f} times as long on the engine"
                     tick(1)
         return slower
+
+
+def _parameters(module: nn.Module, path: str) -> int:
+    return sum(parameter.numel() for parameter in module.get_submodule(path).parameters())

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from tinysight.reduction.naming import is_inside, refuse_unknown_layers
 from tinysight.reduction.step import Context, NotApplicable, StructureReduction
+from tinysight.reduction.summary import Summary
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -46,6 +47,7 @@ class Prune(StructureReduction):
 
     def reduce(self, network: Network, context: Context) -> Network:
         """Choose, cut, prove, record."""
+        from tinysight.reduction.channels.cut import channels_left
         from tinysight.reduction.channels.graph import channel_graph
         from tinysight.reduction.channels.selection import Limits, choose, cost_of
         from tinysight.reduction.channels.transaction import cut_proven
@@ -68,8 +70,11 @@ class Prune(StructureReduction):
         reached, refused = cost(done.units), {**graph.refused, **done.refused}
         if reached > self.keep + FAR:
             context.progress.say(_far(f"{100 * reached:.0f} % of the {self.of} remain", self.keep, refused))
-        summary = {"asked": self.keep, "reached": reached, "of": self.of, "refused": refused}
-        return network.with_step(self.step({**done.record, "summary": summary}), done.module.eval())
+        summary = Summary(
+            asked=self.keep, of=self.of, reached=reached, unit="channels", layers=channels_left(graph, done.module),
+            left=refused,
+        )  # fmt: skip
+        return network.with_step(self.step(done.record, summary), done.module.eval())
 
     @staticmethod
     def replay(module: nn.Module, record: dict[str, Any]) -> nn.Module:

@@ -59,10 +59,15 @@ class Learning(WeightsReduction):
         loss: Loss,
         watching: Callable[[Network], AfterStep] | None = None,
     ) -> Network:
-        """Train a copy; ``watching`` makes of it what is called after every step."""
+        """Train a copy; ``watching`` makes of it what is called after every step.
+
+        What a method before has set to zero stays zero.
+        """
+        from tinysight.reduction.sparsity.masks import holding
         from tinysight.training.loop import fit
 
         student = network.copy()
+        watching = watching or (holding if network.is_sparse else None)
         settings = self.model_dump(mode="json", exclude={"epochs", "cool_down"})
         made_from = [self.name, self.version, context.parent, settings, self.outside, batches.count(self.batch_size)]
         fit(

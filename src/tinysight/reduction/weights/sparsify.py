@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from tinysight.reduction.naming import is_inside, refuse_unknown_layers
 from tinysight.reduction.step import Context, NotApplicable
+from tinysight.reduction.summary import Summary
 from tinysight.reduction.weights.learning import Learning
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Sparsify(Learning):
     """
 
     name: ClassVar[str] = "sparsify"
+    sparsifies: ClassVar[bool] = True
     storage_only: ClassVar[bool] = True
 
     sparsity: float = Field(0.8, gt=0, lt=1)
@@ -61,7 +63,7 @@ class Sparsify(Learning):
 
     def reduce(self, network: Network, context: Context) -> Network:
         """Train a copy, its zeros growing; the record says how many there are, layer by layer."""
-        from tinysight.reduction.sparsity.masks import sparsity_of, weights_of
+        from tinysight.reduction.sparsity.masks import sparsity_of
         from tinysight.training.batches import Batches
         from tinysight.training.losses import task_loss
 
@@ -76,15 +78,14 @@ class Sparsify(Learning):
             lambda student: self._growing(student, schedule, context),
         )  # fmt: skip
         weights = self._weights(trained.module)
-        counts = {name: [weight.numel(), int(weight.count_nonzero())] for name, weight in weights.items()}
-        summary = {
-            "asked": self.sparsity,
-            "reached": sparsity_of(weights),
-            "of_all_weights": sparsity_of(weights_of(trained.module)),
-            "weights_and_nonzero": counts,
+        counts = {
+            name.removesuffix(".weight"): (weight.numel(), int(weight.count_nonzero()))
+            for name, weight in weights.items()
         }
+        kept, reached = round(1 - self.sparsity, 6), 1 - sparsity_of(weights)
+        summary = Summary(asked=kept, of="weights", reached=reached, unit="weights", layers=counts)
         settings = self.model_dump(mode="json") | {"images_trained": len(context.train)}
-        return trained.with_step(self.step(settings | {"summary": summary}))
+        return trained.with_step(self.step(settings, summary))
 
     def _schedule(self, steps: int) -> PolynomialDecay:
         from tinysight.reduction.sparsity.schedule import PolynomialDecay
