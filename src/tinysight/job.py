@@ -86,7 +86,8 @@ class Job:
     @property
     def shortlists(self) -> bool:
         """Whether networks are chosen before they are trained."""
-        return any(variant.changes == "architecture" for stage in self.stages for variant in stage.variants)
+        variants = [variant for stage in self.stages for variant in stage.variants]
+        return any(variant.changes == "architecture" or variant.damages for variant in variants)
 
     @property
     def faster_precisions(self) -> list[PrecisionReduction]:

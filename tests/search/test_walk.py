@@ -6,7 +6,7 @@ import pytest
 
 from tinysight.reduction.step import WeightsReduction
 from tinysight.search.goal import Goal, Limits
-from tinysight.search.walk import Stage, is_untrained, starts, walk
+from tinysight.search.walk import Stage, is_cut, is_untrained, starts, walk
 
 
 class Cut(WeightsReduction):
@@ -306,3 +306,55 @@ def test_where_no_untrained_network_can_win_the_best_is_trained_too(teach):
 )
 def test_a_network_is_untrained_until_it_is_taught(steps, untrained):
     assert is_untrained(steps) == untrained
+
+
+PRUNED = {"kind": "structure", "method": "prune", "version": 1}
+
+
+class Prune(Cut):
+    """Makes a network so many times faster that has lost everything."""
+
+    name: ClassVar[str] = "prune"
+    damages: ClassVar[bool] = True
+
+
+@pytest.fixture
+def heal(make_record):
+    """Walk a stage that cuts and one that trains; return what was trained, by its parent."""
+
+    def run(*ratios, points=80.0, shortlist=2, learn=True):
+        def attempt(parent, stage, variant, refusal):
+            trained.extend([parent.id] * (isinstance(variant, Teach) and not refusal))
+            steps = [*parent.steps, PRUNED if isinstance(variant, Prune) else TAUGHT]
+            lost = points if isinstance(variant, Prune) or not learn else 0.0
+            return make_record(
+                f"{parent.id}/{variant.name}{variant.ratio:g}", parent=parent.id, steps=steps, points=lost,
+                ratio=parent.speedup.ratio * variant.ratio, p=float(lost <= 0.5),
+            )  # fmt: skip
+
+        trained: list[str] = []
+        stages = [Stage("cut", tuple(Prune(ratio=ratio) for ratio in ratios)), Stage("heal", (Teach(),), shortlist)]
+        walk(make_record("r", verdict="reference", parent=None), stages, Goal(max_dip=5), attempt)
+        return trained
+
+    return run
+
+
+def test_what_was_cut_is_trained_however_far_it_fell(heal):
+    assert heal(2, 4, 3, learn=False) == ["r/prune4", "r/prune3"]
+
+
+def test_what_was_cut_and_cannot_win_any_more_is_not_trained(heal):
+    assert heal(2, 4, shortlist=3) == ["r/prune4"]
+
+
+def test_what_was_cut_and_holds_the_floor_needs_no_training(heal):
+    assert heal(2, points=0.1) == ["r/prune2"]  # as the best so far
+
+
+@pytest.mark.parametrize(
+    ("steps", "cut"),
+    [([], False), ([TRIMMED], False), ([PRUNED], True), ([PRUNED, TRIMMED], True), ([PRUNED, TAUGHT], False)],
+)
+def test_a_network_is_cut_until_it_is_trained(steps, cut):
+    assert is_cut(steps) == cut

@@ -99,7 +99,8 @@ class Reduction(Config, ABC):
     """A method that makes steps. Its fields are its configuration, and with ``version`` part of a candidate's identity.
 
     ``follows`` and ``precedes`` name the kinds of steps that may stand before and after it; the two must agree between
-    methods (a test holds it). ``lossless`` methods promise equal outputs; ``recovers`` methods can raise quality again,
+    methods (a test holds it). ``lossless`` methods promise equal outputs; those that ``damages`` is true of
+    take away so much that quality says little before a training; ``recovers`` methods can raise quality again,
     and those that ``train`` can do so from random weights.
     """
 
@@ -109,6 +110,7 @@ class Reduction(Config, ABC):
     follows: ClassVar[frozenset[Kind]]
     precedes: ClassVar[frozenset[Kind]]
     lossless: ClassVar[bool] = False
+    damages: ClassVar[bool] = False
     recovers: ClassVar[bool] = False
     trains: ClassVar[bool] = False
     sparsifies: ClassVar[bool] = False

@@ -1,5 +1,5 @@
 """The walk through the stages: every variant from the best so far, from the best that may still be saved, and from the
-networks that promise most once they are trained."""
+networks that promise most once they are trained: students with random weights, and networks that were cut."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from tinysight.runs.records import CandidateRecord
 from tinysight.search.goal import Goal
 from tinysight.search.twins import settled
 
-__all__ = ["SHORTLIST", "Attempt", "Stage", "is_untrained", "walk"]
+__all__ = ["SHORTLIST", "Attempt", "Stage", "is_cut", "is_untrained", "walk"]
 
 SHORTLIST = 2
-"""Untrained networks a stage starts from, where the recipe does not say how many."""
+"""Networks waiting for a training that a stage starts from, where the recipe does not say how many."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A named step of a recipe with the variants it tries, and how many untrained networks it starts from at most.
+    """A named step of a recipe with the variants it tries.
 
-    A ``shortlist`` of ``all`` is for comparisons: it starts from every untrained network, even one that cannot win, and
-    from these alone.
+    ``shortlist`` bounds how many networks that wait for a training it starts from: untrained ones, and such that were
+    cut since their last training. ``all`` is for comparisons: it starts from every one of them, even one that cannot
+    win, and from these alone.
     """
 
     name: str
@@ -40,7 +41,7 @@ class Stage:
 
     @property
     def compares(self) -> bool:
-        """Whether every untrained network is trained here, whatever becomes of it."""
+        """Whether every network that waits for a training gets it here, whatever becomes of it."""
         return self.trains and self.shortlist == "all"
 
     @property
@@ -75,10 +76,13 @@ def walk(
         known = settled(records)
         students = [record for record in _shortlist(known, goal, ahead) if record.id not in tried][: stage.most]
         promising = [student for student in students if stage.compares or not _hopeless(student, known, goal)]
+        best, *dipped = starts(known, goal, ahead)
         # What is trained already wins nothing by the first training that is long enough for random weights.
         alone = promising and (stage.compares or (stage.trains and not taught))
-        parents = students if alone else [*starts(known, goal, ahead), *students]
-        for parent in parents:
+        # Nor does what holds the floor become cheaper by a training that is meant for what was cut.
+        healing = stage.trains and promising and not any(is_untrained(student.steps) for student in promising)
+        parents = students if alone else [*([] if healing else [best]), *dipped, *students]
+        for parent in {parent.id: parent for parent in parents}.values():
             for variant in stage.variants:
                 late = deadline is not None and clock() > deadline
                 reason = f"the {goal.minutes:g} minutes of the goal were over" if late else None
@@ -117,17 +121,32 @@ def is_untrained(steps: Sequence[Mapping[str, Any]]) -> bool:
     return untrained
 
 
+def is_cut(steps: Sequence[Mapping[str, Any]]) -> bool:
+    """Say whether something was cut since the last training: the quality measured then says little."""
+    cut = False
+    for step in steps:
+        method = METHODS[step["method"]]
+        cut = method.damages or (cut and not method.trains)
+    return cut
+
+
+def _waits(record: CandidateRecord, goal: Goal) -> bool:
+    """Say whether a network waits for a training: an untrained one, or one that was cut and does not hold the floor."""
+    holds = record.drop is not None and record.drop.p_within >= goal.confidence
+    return is_untrained(record.steps) or (is_cut(record.steps) and not holds)
+
+
 def _shortlist(records: Sequence[CandidateRecord], goal: Goal, ahead: Sequence[Stage]) -> list[CandidateRecord]:
-    """Return the untrained networks that a stage ahead can train, the most promising first."""
+    """Return the networks that a stage ahead can train, the most promising first."""
     if not any(stage.trains for stage in ahead):
         return []
-    measured = [record for record in _not_replaced(records) if record.speedup and is_untrained(record.steps)]
+    measured = [record for record in _not_replaced(records) if record.speedup and _waits(record, goal)]
     return sorted(measured, key=goal.outlook)
 
 
 def _hopeless(parent: CandidateRecord, records: Sequence[CandidateRecord], goal: Goal) -> str | None:
-    """Say why an untrained network cannot win, whatever it learns; None where it can."""
-    if not is_untrained(parent.steps):
+    """Say why a network that waits for a training cannot win, whatever it learns; None where it can."""
+    if not _waits(parent, goal):
         return None
     # Its own children cost what it will cost: another training of it may still be better.
     rivals = [record for record in records if record.parent != parent.id]

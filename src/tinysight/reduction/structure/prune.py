@@ -34,6 +34,7 @@ class Prune(StructureReduction):
     """
 
     name: ClassVar[str] = "prune"
+    damages: ClassVar[bool] = True
 
     keep: float = Field(0.5, gt=0, lt=1)
     of: Literal["channels", "macs", "parameters"] = "channels"
