@@ -8,7 +8,7 @@ set to zero. A layer norm's mean and variance are those of the channels that rem
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,10 +17,11 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from tinysight.reduction.channels.cut import kept_places
+from tinysight.reduction.channels.flow import Axis
 from tinysight.reduction.channels.graph import ChannelGraph
 from tinysight.reduction.verify import relative_difference, run
 
-__all__ = ["difference"]
+__all__ = ["difference", "difference_ignoring"]
 
 
 def difference(
@@ -37,14 +38,28 @@ def difference(
     Raises:
         Exception: whatever the smaller network's code raises where it does not run.
     """
-    kept = kept_places(graph, units)
+    return difference_ignoring(original, smaller, kept_places(graph, units), graph.reads, images)
+
+
+def difference_ignoring(
+    original: nn.Module, smaller: nn.Module, kept: Mapping[Axis, Sequence[int]], reads: Collection[Axis], images: Tensor
+) -> float:
+    """Return the largest difference of outputs, as ``difference`` does, for a cut that anything has made.
+
+    Args:
+        original: the network as it was.
+        smaller: what was made of it.
+        kept: what remains of every axis that was cut.
+        reads: the axes along which matrices read channels, those of ``kept`` among them.
+        images: a batch for both; computed in float64.
+    """
     ignoring = copy.deepcopy(original).double()
     norms = {}
     with torch.no_grad():
         for axis, places in kept.items():
             tensor = _tensor(ignoring, axis.tensor)
             norms[id(tensor)] = torch.tensor(places)
-            if axis in graph.reads:
+            if axis in reads:
                 gone = sorted(set(range(tensor.shape[axis.axis])) - set(places))
                 tensor.index_fill_(axis.axis, torch.tensor(gone), 0)
     with _NormsOf(norms):
