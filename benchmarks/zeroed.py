@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -66,11 +67,10 @@ def _rescaled(original: nn.Module, smaller: nn.Module, kept: Mapping[Axis, list[
     narrowed = copy.deepcopy(original)
     for path, module in narrowed.named_modules():
         if isinstance(module, nn.MultiheadAttention) and (rows := kept.get(Axis(f"{path}.in_proj_weight", 0))):
-            now = smaller.get_submodule(path)
-            assert isinstance(now, nn.MultiheadAttention)
+            now: Any = smaller.get_submodule(path)
             width, heads = module.embed_dim, module.num_heads
             gone = sorted(set(range(width)) - set(rows))
-            factor = math.sqrt((width / heads) / (len(rows) / 3 / now.num_heads))
+            factor = math.sqrt((width / heads) / (len(rows) / 3 / int(now.num_heads)))
             with torch.no_grad():
                 for stored in (module.in_proj_weight, module.in_proj_bias):
                     stored[:width] *= factor

@@ -149,6 +149,24 @@ class Attending(Wired):
         return self.head((tokens + self.out(functional.gelu(self.hidden(tokens))))[:, 0])
 
 
+class Comparing(Wired):
+    """Attention by angles, whose keys have no bias: the middle third of one that q, k and v share is set to zero."""
+
+    def __init__(self) -> None:
+        super().__init__(stem=nn.Conv2d(3, 12, 4, 4), qkv=nn.Linear(12, 36), proj=nn.Linear(12, 2))
+        self.n_heads, self.size = 4, 3
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = self.stem(images).flatten(2).transpose(1, 2)
+        bias = self.qkv.bias.clone()
+        third = bias.numel() // 3
+        bias[third : 2 * third].zero_()
+        qkv = functional.linear(tokens, self.qkv.weight, bias)
+        qkv = qkv.reshape(*tokens.shape[:2], 3, self.n_heads, self.size).permute(2, 0, 3, 1, 4)
+        weights = (functional.normalize(qkv[0], dim=-1) @ functional.normalize(qkv[1], dim=-1).mT).softmax(-1)
+        return self.proj((weights @ qkv[2]).transpose(1, 2).flatten(2)).mean(1)
+
+
 class Rearranged(Wired):
     """Pixels from channels, parts added up, padding around places."""
 
@@ -194,6 +212,7 @@ CUT = {
     Upsampled: {"one": 8, "up": 3, "few": 2},
     Shared: {"stem": 8},
     Attending: {"stem": 12, "qkv": 4, "hidden": 20},
+    Comparing: {"stem": 12, "qkv": 4},
     Rearranged: {"one": 4, "two": 6},
     Gated: {"one": 6},
     Checked: {"one": 6, "two": 4},

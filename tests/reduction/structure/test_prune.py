@@ -42,6 +42,16 @@ def test_replay_gives_the_same_network(make_network, make_context):
     assert largest_difference(replayed, smaller.module, network.example()) == 0
 
 
+def test_an_attention_of_torch_is_cut_and_comes_back_from_the_record(make_network, make_context):
+    network = make_network(Tokens())
+    smaller = pruned(network, make_context)
+    assert smaller.module.attention.in_proj_weight.shape == (3 * 2 * 3, 6)  # two of four heads, half of twelve channels
+    replayed = Prune.replay(copy.deepcopy(network.module), smaller.steps[-1].record)
+    replayed.load_state_dict(smaller.module.state_dict())
+    assert largest_difference(replayed, smaller.module, network.example()) == 0
+    assert isinstance(network.module.attention, nn.MultiheadAttention)
+
+
 def test_the_given_network_is_left_as_it_was(make_network, make_context):
     network = make_network(Residual())
     before = copy.deepcopy(network.module.state_dict())
@@ -65,6 +75,20 @@ def test_a_layer_name_that_is_wrong_suggests_the_nearest(make_network, make_cont
 def test_what_cannot_be_cut_is_refused_with_the_reason(make_network, make_context):
     with pytest.raises(NotApplicable, match="one: softmax compares it with other channels"):
         pruned(make_network(Refusing("softmax")), make_context)
+
+
+class Tokens(nn.Module):
+    """Every fourth place of a picture is a token; tokens look at each other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Conv2d(3, 12, 4, stride=4), nn.Linear(12, 2)
+        self.attention = nn.MultiheadAttention(12, 4, batch_first=True)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        tokens = self.stem(images).flatten(2).transpose(1, 2)
+        seen, _ = self.attention(tokens, tokens, tokens, need_weights=False)
+        return self.head(tokens + seen).mean(1)
 
 
 class _Half(nn.Module):

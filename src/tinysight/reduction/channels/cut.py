@@ -18,6 +18,9 @@ __all__ = ["Record", "channels_left", "cut", "kept_places", "record_of"]
 
 Record = dict[str, Any]
 
+HEADS = ("num_heads", "n_heads", "heads", "nhead")
+"""What attentions call the number of their heads."""
+
 
 def kept_places(graph: ChannelGraph, units: Collection[int]) -> dict[Axis, list[int]]:
     """Return what remains of every axis without ``units``; axes that keep everything are left out."""
@@ -107,11 +110,12 @@ def _sizes_of_heads(
     after = sum(unit not in units for unit in graph.settled.units(heads.tags).tolist())
     parts = heads.module.split(".")
     owners = [".".join(parts[:depth]) for depth in range(len(parts), -1, -1)]
-    path = next((path for path in owners if getattr(modules.get(path), "num_heads", None) == before), None)
-    if path is None or after == before:
+    counted = ((path, name) for path in owners for name in HEADS if getattr(modules.get(path), name, None) == before)
+    path, name = next(counted, ("", ""))
+    if not name or after == before:
         return
     inner = getattr(modules[path], "attn_dim", None)
-    yield path, {"num_heads": after} | ({"attn_dim": inner * after // before} if isinstance(inner, int) else {})
+    yield path, {name: after} | ({"attn_dim": inner * after // before} if isinstance(inner, int) else {})
 
 
 def _counts(module: nn.Module, shapes: Mapping[str, list[int]]) -> dict[str, Any]:

@@ -76,6 +76,24 @@ def _part(flow: Flow, images: Value, *settings: Any, **more: Any) -> Tensor:
     return part
 
 
+def _sliced(
+    flow: Flow, images: Value, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+) -> Tensor:
+    """A piece of an axis; one of equal pieces may be counted from the shape, as the thirds of a bias for q, k and v.
+
+    Equal pieces then lose the same places. Where the code has fixed numbers instead, ``proof`` tells.
+    """
+    tags = flow.tags_of(images)
+    whole, size = tags.shape[dim], flow.result.shape[dim]
+    if step != 1 or size in (0, 1, whole) or whole % size or (start or 0) % size or not varies(tags, dim % tags.dim()):
+        return _part(flow, images, dim, start, end, step)
+    pieces: Sequence[Tensor] = torch.split(tags, size, dim)
+    for piece in pieces[1:]:
+        flow.tags.tie(piece, pieces[0], flow.where)
+    taken: Tensor = pieces[(start or 0) % whole // size]
+    return taken
+
+
 def _picked(flow: Flow, images: Value, places: Sequence[Value | None]) -> Tensor:
     tags = flow.tags_of(images)
     for axis, place in enumerate(places):
@@ -85,14 +103,14 @@ def _picked(flow: Flow, images: Value, places: Sequence[Value | None]) -> Tensor
     return picked
 
 
-def _keep_places(flow: Flow, tags: Tensor, axis: int) -> None:
+def _keep_places(flow: Flow, tags: Tensor, axis: int, why: str = "takes certain channels out") -> None:
     """Let an axis keep all its places; what lies along another, as the heads of q, k and v, goes at all of them."""
     if not varies(tags, axis):
         return
     if any(varies(tags, other) for other in range(tags.dim()) if other != axis):
         flow.tags.tie(tags, tags.narrow(axis, 0, 1), flow.where)
     else:
-        flow.hold(f"{flow.where} takes certain channels out", tags)
+        flow.hold(f"{flow.where} {why}", tags)
 
 
 def _rescaled(flow: Flow, images: Value, *_settings: Any, **_more: Any) -> Any:
@@ -119,16 +137,19 @@ def _sampled(flow: Flow, images: Value, grid: Value, *_settings: Any) -> Tensor:
 
 
 def _reduced(flow: Flow, images: Value, dim: Any = None, *_settings: Any, **_more: Any) -> Any:
-    """A sum, mean or maximum: fine over places, but over channels what is cut would be missed."""
+    """A sum, mean or maximum: fine over places, but among channels what is cut would be missed."""
     tags = flow.tags_of(images)
     shown = flow.result[0] if isinstance(flow.result, tuple | list) else flow.result
     over = range(tags.dim()) if dim is None or dim == [] else [dim] if isinstance(dim, int) else dim
     axes = {axis % tags.dim() for axis in over}
     for axis in sorted(axes, reverse=True):
-        if varies(tags, axis):
-            flow.hold(f"{flow.where} sums it up with other channels", tags)
+        _keep_places(flow, tags, axis, "sums it up with other channels")
         tags = tags.narrow(axis, 0, 1) if shown.dim() == images.tensor.dim() else tags.select(axis, 0)
     return [tags] * len(flow.result) if isinstance(flow.result, tuple | list) else tags
+
+
+def _normed(flow: Flow, images: Value, _order: float = 2, dim: Any = None, *settings: Any, **more: Any) -> Any:
+    return _reduced(flow, images, dim, *settings, **more)
 
 
 def _normalised_along(flow: Flow, images: Value, dim: int, *_settings: Any, **_more: Any) -> Tensor:
@@ -240,11 +261,12 @@ RULES: dict[str, Rule] = {
     **_rows(_viewed, "view", "reshape", "_unsafe_view"),
     **_rows(_expanded, "expand", "expand_as"),
     **_rows(_rearranged, "flatten", "unflatten", "permute", "transpose", "t"),
-    **_rows(_rearranged, "unsqueeze", "squeeze", "flip", "roll", "repeat", "movedim", "numpy_T"),
+    **_rows(_rearranged, "unsqueeze", "squeeze", "flip", "roll", "repeat", "movedim", "numpy_T", "mT"),
     "pixel_shuffle": _shuffled_pixels,
     **_rows(_rearranged, "pixel_unshuffle", "channel_shuffle", "rot90", "swapaxes", "adjoint"),
     **_rows(_parts, "chunk", "split", "split_with_sizes", "unbind", "tensor_split"),
-    **_rows(_part, "slice", "select", "narrow"),
+    **_rows(_part, "select", "narrow"),
+    "slice": _sliced,
     "index": _picked,
     **_rows(_rescaled, "max_pool1d", "max_pool2d", "max_pool3d", "max_pool2d_with_indices", "avg_pool1d", "avg_pool2d"),
     **_rows(_rescaled, "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool3d"),
@@ -254,6 +276,7 @@ RULES: dict[str, Rule] = {
     "grid_sampler": _sampled,
     **_rows(_reduced, "mean", "sum", "amax", "amin", "max", "min", "var", "std", "var_mean", "std_mean", "prod"),
     **_rows(_reduced, "argmax", "argmin", "logsumexp", "any", "all"),
+    "linalg_vector_norm": _normed,
     **_rows(_normalised_along, "softmax", "log_softmax", "cumsum"),
     "glu": _gated_by_half,
     **_rows(_per_channel, "batch_norm", "instance_norm", "prelu"),

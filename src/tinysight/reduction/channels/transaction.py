@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import copy
-import traceback
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
-from tinysight.errors import one_line
+from tinysight.reduction.channels.counts import Fault, count_anew, fault_of
 from tinysight.reduction.channels.cut import Record, cut, record_of
 from tinysight.reduction.channels.graph import ChannelGraph, Group
 from tinysight.reduction.channels.proof import difference
+from tinysight.reduction.naming import is_inside
 from tinysight.reduction.verify import EXACT, trains
 
 __all__ = ["Transaction", "cut_proven"]
@@ -33,7 +31,8 @@ class Transaction:
 def cut_proven(module: nn.Module, graph: ChannelGraph, units: Collection[int], images: Tensor) -> Transaction:
     """Cut ``units`` out of a copy of ``module``, and prove that nothing else changed.
 
-    Where the whole cut fails, its groups are tried in halves, so that what fails is rolled back alone.
+    Where the whole cut fails, the groups of the module that fails are left out and tried again one by one; where no
+    module can be blamed, all are tried in halves.
 
     Args:
         module: the network that ``graph`` was made of.
@@ -48,50 +47,65 @@ class _Trials:
     def __init__(self, module: nn.Module, graph: ChannelGraph, images: Tensor) -> None:
         self._module, self._graph, self._images = module, graph, images
         self._trains = trains(module, images)
+        # Shapes alone cost nothing, and tell most of what fails.
+        self._shapes, self._no_images = copy.deepcopy(module).to("meta"), images.to("meta")
+        self._has_shapes = fault_of(self._shapes, self._no_images) is None
 
     def of(self, units: set[int]) -> Transaction:
-        touched = [group for group in self._graph.groups if any(unit.number in units for unit in group.units)]
+        """Cut everything but what the network's code complains of; then try that again, group by group."""
+        certain = [group for group in self._graph.groups if any(unit.number in units for unit in group.units)]
         done = Transaction(copy.deepcopy(self._module), {"cuts": [], "sizes": {}})
-        self._add(done, touched, units)
+        doubtful: list[Group] = []
+        while certain and (fault := self._try(done, _of(certain, units))):
+            blamed = [group for group in certain if fault.path and _touches(group, fault.path)]
+            if not blamed or len(blamed) == len(certain):
+                self._halve(done, certain, units)
+                break
+            doubtful += blamed
+            certain = [group for group in certain if group not in blamed]
+        for group in doubtful:
+            self._halve(done, [group], units)
         return done
 
-    def _add(self, done: Transaction, groups: Sequence[Group], units: set[int]) -> None:
+    def _halve(self, done: Transaction, groups: Sequence[Group], units: set[int]) -> None:
         """Cut ``groups`` too, or find those among them that cannot be cut."""
-        more = {unit.number for group in groups for unit in group.units} & units
-        reason = self._try(done, done.units | more)
-        if reason and len(groups) == 1:
-            done.refused[groups[0].name] = reason
-        elif reason:
+        fault = self._try(done, done.units | _of(groups, units))
+        if fault and len(groups) == 1:
+            done.refused[groups[0].name] = fault.reason
+        elif fault:
             middle = len(groups) // 2
-            self._add(done, groups[:middle], units)
-            self._add(done, groups[middle:], units)
+            self._halve(done, groups[:middle], units)
+            self._halve(done, groups[middle:], units)
 
-    def _try(self, done: Transaction, units: set[int]) -> str:
+    def _try(self, done: Transaction, units: set[int]) -> Fault | None:
         """Keep the cut of ``units`` in ``done`` where it holds; else say why not."""
         record = record_of(self._graph, self._module, units)
+        if fault := self._fault_of_shapes(record, units):
+            return fault
         smaller = cut(copy.deepcopy(self._module), record)
-        try:
-            wrong = difference(self._module, smaller, self._graph, units, self._images)
-        except Exception as error:  # the network's own code may fail in any way
-            return _blame(error)
+        if fault := fault_of(smaller, self._images):
+            return fault
+        wrong = difference(self._module, smaller, self._graph, units, self._images)
         if not wrong <= EXACT:
-            return f"without these channels the outputs differ by {wrong:.2g}: something else reads them"
+            return Fault(f"without these channels the outputs differ by {wrong:.2g}: something else reads them")
         if self._trains and not trains(smaller, self._images):
-            return "without these channels it does not run in training mode: trim what only training uses"
+            return Fault("without these channels it does not run in training mode: trim what only training uses")
         done.module, done.record, done.units = smaller, record, units
-        return ""
+        return None
+
+    def _fault_of_shapes(self, record: Record, units: set[int]) -> Fault | None:
+        """Say what the code has against the new shapes, after its own counts of channels were brought up to date."""
+        while self._has_shapes:
+            smaller = cut(copy.deepcopy(self._shapes), record)
+            fault = fault_of(smaller, self._no_images)
+            if fault is None or not count_anew(fault, smaller, record, self._graph, units):
+                return fault
+        return None
 
 
-def _blame(error: Exception) -> str:
-    """Name the line of the network's code that does not work with fewer channels."""
-    reason = one_line(error, 120)
-    inside = (Path(torch.__file__).parent, Path(__file__).parent.parent)
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not any(Path(frame.filename).is_relative_to(folder) for folder in inside)
-    ]
-    if not frames or not frames[-1].line:
-        return f"the network does not run without these channels ({reason})"
-    where = f"line {frames[-1].lineno} of {Path(frames[-1].filename).name}"
-    return f"'{frames[-1].line.strip()}' ({where}) does not work with fewer channels ({reason})"
+def _of(groups: Sequence[Group], units: set[int]) -> set[int]:
+    return {unit.number for group in groups for unit in group.units} & units
+
+
+def _touches(group: Group, path: str) -> bool:
+    return any(is_inside(axis.tensor, (path,)) for axis in group.axes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -48,6 +49,7 @@ class Prune(StructureReduction):
 
     def reduce(self, network: Network, context: Context) -> Network:
         """Choose, cut, prove, record."""
+        from tinysight.reduction.channels.attention import free_attentions, with_free_attentions
         from tinysight.reduction.channels.cut import channels_left
         from tinysight.reduction.channels.graph import channel_graph
         from tinysight.reduction.channels.selection import Limits, choose, cost_of
@@ -55,6 +57,8 @@ class Prune(StructureReduction):
 
         refuse_unknown_layers(self.name, network.module, (*self.layers, *self.protect))
         images = network.example(batch=2)
+        free = free_attentions(network.module, images)
+        whole, network = network, replace(network, module=with_free_attentions(network.copy().module, free))
         graph = channel_graph(network.module, images)
         importance = self._importance(network, graph, context)
         groups = [group for group in self._eligible(graph) if group.name in importance]
@@ -75,14 +79,15 @@ class Prune(StructureReduction):
             asked=self.keep, of=self.of, reached=reached, unit="channels", layers=channels_left(graph, done.module),
             left=refused,
         )  # fmt: skip
-        return network.with_step(self.step(done.record, summary), done.module.eval())
+        return whole.with_step(self.step({**done.record, "free": free}, summary), done.module.eval())
 
     @staticmethod
     def replay(module: nn.Module, record: dict[str, Any]) -> nn.Module:
         """Cut the recorded channels."""
+        from tinysight.reduction.channels.attention import with_free_attentions
         from tinysight.reduction.channels.cut import cut
 
-        return cut(module, record)
+        return cut(with_free_attentions(module, record.get("free", ())), record)
 
     def _importance(self, network: Network, graph: ChannelGraph, context: Context) -> dict[str, Tensor]:
         """Return the importance of each group's units, in ``global`` scope relative to the group's mean."""
