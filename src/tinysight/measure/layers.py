@@ -1,4 +1,4 @@
-"""Timing two ways of computing one thing on the engine, in turn, as a layer and its factors. Needs torch."""
+"""What modules are worth once exported: two ways of computing one thing timed in turn, and bytes. Needs torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tinysight.engines.base import MODEL_ONNX
 from tinysight.engines.export import export_onnx
 from tinysight.measure.latency import interleave, speedup, time_calls
 
-__all__ = ["times_as_fast"]
+__all__ = ["exported_bytes", "times_as_fast"]
 
 ROUNDS = 7
 TURN_MS = 5.0
@@ -48,3 +48,19 @@ def times_as_fast(before: nn.Module, after: nn.Module, images: Tensor, engine: s
         once = min(timers["before"](3, 2))
         times = interleave(timers, rounds=ROUNDS, runs=max(3, min(MOST_RUNS, round(TURN_MS / once))))
     return speedup("before", times["before"], times["after"]).ratio
+
+
+def exported_bytes(scores: nn.Module, images: Tensor) -> int:
+    """Return the size of the exported file, in float.
+
+    Args:
+        scores: a module of one input and one output.
+        images: what it reads, of fixed shape.
+
+    Raises:
+        UserError: it cannot be exported.
+    """
+    with TemporaryDirectory() as kept:
+        path = Path(kept) / MODEL_ONNX
+        export_onnx(scores, images, path)
+        return path.stat().st_size

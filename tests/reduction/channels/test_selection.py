@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.reduction.channels.networks import Grouped, conv
 from tinysight.reduction.channels.cut import cut, record_of
 from tinysight.reduction.channels.graph import ChannelGraph, channel_graph
 from tinysight.reduction.channels.selection import Choice, Limits, choose, cost_of
+from tinysight.reduction.channels.shapes import Shapes
 
 IMAGES = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
@@ -31,8 +33,14 @@ def ranked(graph: ChannelGraph) -> dict[str, Tensor]:
 
 def chosen(module: nn.Module, keep: float, of: Any = "channels", **limits: Any) -> tuple[ChannelGraph, Choice]:
     graph = channel_graph(module, IMAGES)
-    given = Limits(**({"scope": "layer", "least": 0.0, "round_to": 1} | limits))
-    return graph, choose(ranked(graph), graph.groups, keep, given, cost_of(of, graph, graph.groups, module, IMAGES))
+    share = limits.pop("least", 0.0)
+    least = {group.name: share * len(group.units) for group in graph.groups}
+    given = Limits(**({"scope": "layer", "least": least, "round_to": 1} | limits))
+    return graph, choose(ranked(graph), graph.groups, keep, given, cost(of, module, graph))
+
+
+def cost(of: Any, module: nn.Module, graph: ChannelGraph) -> Callable[[Collection[int]], float]:
+    return cost_of(of, Shapes(module, graph, IMAGES), graph.groups)
 
 
 def kept(graph: ChannelGraph, choice: Choice) -> list[int]:
@@ -59,7 +67,7 @@ def test_a_target_is_reached_from_below(of: str):
     module = network()
     graph, choice = chosen(module, 0.5, of)
     smaller = cut(network(), record_of(graph, module, choice.units))
-    left = cost_of(of, graph, graph.groups, module, IMAGES)(choice.units)
+    left = cost(of, module, graph)(choice.units)
     assert left == choice.reached
     assert 0.42 < left <= 0.5
     if of == "parameters":

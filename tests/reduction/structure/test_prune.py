@@ -7,10 +7,13 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from tests.reduction.channels.networks import Refusing, Residual, conv
 from tinysight.errors import UserError
+from tinysight.measure.layers import exported_bytes
 from tinysight.progress import Progress
+from tinysight.reduction.channels.criteria import CRITERIA
 from tinysight.reduction.network import Network
 from tinysight.reduction.step import NotApplicable
 from tinysight.reduction.structure.prune import Prune
@@ -86,9 +89,68 @@ class Tokens(nn.Module):
         self.attention = nn.MultiheadAttention(12, 4, batch_first=True)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        tokens = self.stem(images).flatten(2).transpose(1, 2)
+        patches = self.stem(images)
+        tokens = patches.flatten(2).transpose(1, 2)
         seen, _ = self.attention(tokens, tokens, tokens, need_weights=False)
-        return self.head(tokens + seen).mean(1)
+        scores = self.head(tokens + seen).transpose(1, 2).unflatten(2, patches.shape[2:])
+        return functional.interpolate(scores, scale_factor=4)
+
+
+@pytest.mark.parametrize("criterion", [name for name in CRITERIA if name != "norm_scale"])
+def test_every_criterion_judges_heads_and_channels(make_network, make_context, criterion: str):
+    module = pruned(make_network(Tokens()), make_context, criterion=criterion, images=4).module
+    assert module.attention.num_heads == (4 if criterion == "activation" else 2)  # no output shows the heads
+    assert module.stem.out_channels == 6
+
+
+def test_bytes_are_those_of_the_exported_file(make_network, make_context):
+    network = make_network(Residual())
+    smaller = pruned(network, make_context, keep=0.6, of="bytes")
+    whole, left = (exported_bytes(each.scores, network.example()) for each in (network, smaller))
+    summary = smaller.steps[-1].summary
+    assert summary
+    assert summary.reached == pytest.approx(left / whole)
+    assert 0.45 < left / whole <= 0.6
+
+
+def test_latency_is_timed_on_the_engine(make_network, make_context):
+    def times_as_fast(before: nn.Module, after: nn.Module, _images: torch.Tensor) -> float:
+        counts = [sum(each.numel() for each in one.parameters()) for one in (before, after)]
+        return counts[0] / counts[1]
+
+    network = make_network(Residual())
+    context = make_context(network, times_as_fast=times_as_fast)
+    step = Prune(keep=0.5, of="latency").reduce(network, context).steps[-1]
+    assert step.summary
+    assert 0.35 < (step.summary.reached or 0) <= 0.5
+
+
+def test_a_layer_keeps_the_share_that_its_limit_says(make_network, make_context):
+    module = pruned(make_network(Residual()), make_context, keep=0.25, limits={"one": 0.75}).module
+    assert module.one.out_channels == 9
+    assert module.stem.out_channels < 4
+
+
+def test_rounds_end_where_one_cut_does_and_replay(make_network, make_context):
+    network = make_network(Residual())
+    smaller = pruned(network, make_context, keep=0.25, rounds=2, criterion="fpgm")
+    assert len(smaller.steps[-1].record["cuts"]) == 2
+    assert (smaller.module.one.out_channels, smaller.module.stem.out_channels) == (3, 2)
+    replayed = Prune.replay(copy.deepcopy(network.module), smaller.steps[-1].record)
+    assert largest_difference(replayed, smaller.module, network.example()) == 0
+    assert smaller.steps[-1].summary
+    assert smaller.steps[-1].summary.layers["one"] == (12, 3)
+
+
+def test_channel_counts_are_those_the_engine_likes(make_network, make_context):
+    def in_fours(before: nn.Module, after: nn.Module, _images: torch.Tensor) -> float:
+        blocks = [-(-one[1].out_channels // 4) for one in (before, after)]
+        return blocks[0] / blocks[1]
+
+    network = make_network(Residual())
+    smaller = Prune(keep=0.6, round_to="measured").reduce(network, make_context(network, times_as_fast=in_fours))
+    assert smaller.steps[-1].record["round_to"] == 4
+    assert (smaller.module.one.out_channels, smaller.module.stem.out_channels) == (8, 4)
 
 
 class _Half(nn.Module):

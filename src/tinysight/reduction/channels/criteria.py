@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -95,7 +95,10 @@ def _obd(evidence: Evidence) -> Importance:
 
 
 def _activation(evidence: Evidence) -> Importance:
-    """The mean absolute output of a layer's channel on training images (Polyak & Wolf 2015 use its variance)."""
+    """The mean absolute output of a layer's channel on training images (Polyak & Wolf 2015 use its variance).
+
+    Of attentions, whose heads no output shows, nothing is known: they keep everything.
+    """
     layers = {axis: evidence.module.get_submodule(axis.tensor.rpartition(".")[0]) for axis in evidence.graph.makes}
     sums: dict[Axis, list[Tensor]] = {axis: [] for axis in layers}
     handles = [layer.register_forward_hook(_noting(sums[axis])) for axis, layer in layers.items()]
@@ -108,7 +111,9 @@ def _activation(evidence: Evidence) -> Importance:
 
 
 def _noting(means: list[Tensor]) -> Callable[..., None]:
-    def note(_layer: nn.Module, _inputs: object, output: Tensor) -> None:
+    def note(_layer: nn.Module, _inputs: object, output: Any) -> None:
+        if not isinstance(output, Tensor):
+            return
         # Maps (batch, channels, height, width), tokens (batch, tokens, channels) and vectors (batch, channels).
         channels = output.movedim(-1 if output.dim() == 3 else 1, 0)
         means.append(channels.detach().abs().flatten(1).double().mean(1).cpu())

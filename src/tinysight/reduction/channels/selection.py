@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -12,13 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from tinysight.measure.compute import count_macs
-from tinysight.reduction.channels.cut import cut, record_of
-from tinysight.reduction.channels.graph import ChannelGraph, Group
+from tinysight.reduction.channels.counts import Fault
+from tinysight.reduction.channels.cut import Record
+from tinysight.reduction.channels.graph import Group
+from tinysight.reduction.channels.shapes import Shapes, units_of
 
-__all__ = ["Choice", "Limits", "choose", "cost_of"]
+__all__ = ["HALVINGS", "Choice", "Limits", "choose", "cost_of", "smaller_of"]
 
 Cost = Literal["channels", "macs", "parameters"]
-ROUNDS = 12
+HALVINGS = 12
 """Of bisection; the share that is kept is then known to 1 / 4096."""
 
 
@@ -26,12 +27,12 @@ ROUNDS = 12
 class Limits:
     """What a selection must respect.
 
-    ``least`` is the share of its channels that every group keeps; channel counts are multiples of ``round_to`` where a
-    group has as many.
+    ``least`` is by a group's name how many units it keeps; channel counts are multiples of ``round_to`` where a group
+    has as many.
     """
 
     scope: Literal["layer", "global"]
-    least: float
+    least: Mapping[str, float]
     round_to: int
 
 
@@ -49,6 +50,7 @@ def choose(
     keep: float,
     limits: Limits,
     cost: Callable[[Collection[int]], float],
+    halvings: int = HALVINGS,
 ) -> Choice:
     """Choose the least important units, so many that at most a share ``keep`` of the cost remains without them.
 
@@ -60,11 +62,12 @@ def choose(
         keep: the share of the cost that may remain.
         limits: what to respect.
         cost: the share of the whole that a network without some units costs.
+        halvings: how finely the share is sought: each asks for a cost.
     """
     low, high = 0.0, 1.0
     most = _weakest(importance, groups, 0.0, limits)
     best = Choice(most, cost(most))
-    for _ in range(ROUNDS):
+    for _ in range(halvings):
         share = (low + high) / 2
         units = _weakest(importance, groups, share, limits)
         reached = cost(units)
@@ -87,7 +90,7 @@ def _weakest(
     for group in groups:
         scores = importance[group.name]
         wanted = share * len(scores) if limits.scope == "layer" else float((scores > bar).sum())
-        kept = _rounded(group, max(wanted, limits.least * len(scores), 1), limits.round_to)
+        kept = _rounded(group, max(wanted, limits.least[group.name], 1), limits.round_to)
         weakest = scores.argsort(stable=True)[: len(scores) - kept]
         gone.update(group.units[place].number for place in weakest.tolist())
     return frozenset(gone)
@@ -100,9 +103,7 @@ def _rounded(group: Group, wanted: float, round_to: int) -> int:
     return min(len(group.units), max(step, step * round(wanted / step)))
 
 
-def cost_of(
-    kind: Cost, graph: ChannelGraph, groups: Collection[Group], module: nn.Module, images: Tensor
-) -> Callable[[Collection[int]], float]:
+def cost_of(kind: Cost, shapes: Shapes, groups: Collection[Group]) -> Callable[[Collection[int]], float]:
     """Return what tells how much of a cost remains without some units: a share of 1.
 
     Channels are counted in ``groups`` alone, multiply-accumulates and parameters in the whole network.
@@ -110,11 +111,23 @@ def cost_of(
     if kind == "channels":
         total = sum(len(group.units) for group in groups)
         return lambda units: 1 - len(units) / total
-    shape = copy.deepcopy(module).to("meta")
-    pictures = images.to("meta")
 
     def count(network: nn.Module) -> int:
-        return count_macs(network, pictures) if kind == "macs" else sum(each.numel() for each in network.parameters())
+        if kind == "macs":
+            return count_macs(network, shapes.images)
+        return sum(each.numel() for each in network.parameters())
 
-    whole = count(shape)
-    return lambda units: count(cut(copy.deepcopy(shape), record_of(graph, module, units))) / whole
+    whole = count(shapes.network)
+    return lambda units: count(smaller_of(shapes, units)[0]) / whole
+
+
+def smaller_of(shapes: Shapes, units: Collection[int]) -> tuple[nn.Module, Record]:
+    """Cut those of ``units`` that the network's code allows; return its shapes and the record of the cut."""
+    found = shapes.cut(units)
+    if isinstance(found, Fault):
+        certain, _ = shapes.possible(units)
+        found = shapes.cut(units_of(certain, units))
+    if isinstance(found, Fault):  # no module is to blame: the cut will be taken apart later
+        found = shapes.cut(())
+    assert not isinstance(found, Fault)
+    return found
