@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tinysight.data import InputPolicy
 from tinysight.files import read_json, write_json
 from tinysight.models.spec import ModelSpec
-from tinysight.reduction.network import Network, load_network
+from tinysight.reduction.network import Network, Versioned, load_network
 from tinysight.reduction.structure.prune import Prune
 
 __all__ = ["SHRINKERS", "Shrinker"]
@@ -92,7 +92,7 @@ class TorchPruning:
         graph = tp.DependencyGraph().build_dependency(fresh, images, unwrapped_parameters=list(_unwrapped(fresh)))
         graph.load_pruning_history(read_json(folder / HISTORY))
         _set_hidden(fresh)
-        load_model(fresh, folder / WEIGHTS)
+        load_model(Versioned(fresh), folder / WEIGHTS)  # type: ignore[arg-type]
         return fresh
 
 

@@ -97,6 +97,24 @@ def test_tied_weights_survive(make_network, tmp_path):
     assert torch.equal(loaded.module[2].weight, module[0].weight)
 
 
+class _Dated(nn.Conv2d):
+    """A layer that asks which version of it stored weights are of, as torchvision's MNASNet does."""
+
+    _version = 2
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, *rest):
+        if local_metadata.get("version") != 2:
+            raise ValueError("version should be set")
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
+
+
+def test_a_layer_is_told_the_version_of_its_weights(make_network, tmp_path):
+    network = make_network(_Dated(3, 2, 1))
+    network.save(tmp_path)
+    loaded = load_network(tmp_path, into=_Dated(3, 2, 1))
+    assert torch.equal(loaded.module.weight, network.module.weight)
+
+
 def test_weights_in_another_memory_layout_are_saved(make_network, tmp_path):
     module = nn.Conv2d(3, 2, 3).to(memory_format=torch.channels_last)
     make_network(module).save(tmp_path)
@@ -215,7 +233,12 @@ def test_a_copy_shares_nothing(narrowed):
 
 @pytest.mark.parametrize(
     "record",
-    [{}, {"cuts": 3, "sizes": {}}, {"cuts": [{"kept": [10**30], "axes": [["0.weight", 0]]}], "sizes": {}}],
+    [
+        {},
+        {"free": [], "cuts": 3},
+        {"free": ["0"], "cuts": []},
+        {"free": [], "cuts": [{"cuts": [{"kept": [10**30], "axes": [["0.weight", 0]]}], "sizes": {}}]},
+    ],
 )
 def test_a_strange_structure_record_is_named(folder, tiny_network, record):
     steps = json.loads((folder / "steps.json").read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import OrderedDict
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from tinysight.reduction.precision.record import PrecisionRecord
 from tinysight.reduction.step import InputReduction, Step, StructureReduction
 from tinysight.reduction.table import METHODS
 
-__all__ = ["CHECKPOINT", "WEIGHTS", "Network", "checkpoint_folder", "load_network"]
+__all__ = ["CHECKPOINT", "WEIGHTS", "Network", "Versioned", "checkpoint_folder", "load_network"]
 
 SCHEMA = 1
 WEIGHTS = "weights.safetensors"
@@ -236,9 +237,29 @@ def _read(path: Path, kind: Any) -> Any:
 
 def _load_weights(module: nn.Module, path: Path) -> None:
     try:
-        load_model(module, str(path), strict=True)
+        load_model(Versioned(module), str(path), strict=True)  # type: ignore[arg-type]
     except (RuntimeError, SafetensorError) as error:
         reason = one_line(error, 400)
         raise UserError(
             f"the weights in {path} do not fit the network ({reason}): load them into the same network"
         ) from error
+
+
+class Versioned:
+    """A network as safetensors loads it, whose layers are told which version of them the weights are of.
+
+    PyTorch keeps versions beside the tensors, safetensors does not. The weights were saved by the same code.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the network's tensors."""
+        return self._module.state_dict()
+
+    def load_state_dict(self, tensors: dict[str, Tensor], *, strict: bool) -> Any:
+        """Load stored tensors as being of the versions that the network's layers have now."""
+        told = OrderedDict(tensors)
+        told._metadata = self._module.state_dict()._metadata  # type: ignore[attr-defined]
+        return self._module.load_state_dict(told, strict=strict)
