@@ -43,6 +43,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "fresh": {"activation": "elu"},
     "finetune": {"epochs": 1, "batch_size": 4},
     "sparsify": {"epochs": 1, "batch_size": 4, "sparsity": 0.5},
+    "lottery": {"epochs": 1, "batch_size": 4, "sparsity": 0.5, "rounds": 1},
     "distil": {"epochs": 1, "batch_size": 4},
     "bf16": {},
     "fp16": {},

@@ -56,6 +56,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "recalibrate": {"images": 8, "batch_size": 4},
     "finetune": {"epochs": 1, "batch_size": 4},
     "sparsify": {"epochs": 1, "batch_size": 4, "sparsity": 0.5},
+    "lottery": {"epochs": 1, "batch_size": 4, "sparsity": 0.5, "rounds": 1},
     "distil": {"epochs": 1, "batch_size": 4},
     "bf16": {},
     "fp16": {},
@@ -354,6 +355,10 @@ class TestFinetune(Contract):
 
 class TestSparsify(Contract):
     name, unfit, reason = "sparsify", "Residual", "no weights to train"
+
+
+class TestLottery(Contract):
+    name, unfit, reason = "lottery", "Residual", "no weights to train"
 
 
 class TestDistil(Contract):

@@ -18,6 +18,7 @@ from tinysight.reduction.structure.prune import Prune
 from tinysight.reduction.structure.stem import Stem
 from tinysight.reduction.structure.trim import Trim
 from tinysight.reduction.weights.finetune import Finetune
+from tinysight.reduction.weights.lottery import Lottery
 from tinysight.reduction.weights.recalibrate import Recalibrate
 from tinysight.reduction.weights.sparsify import Sparsify
 
@@ -37,6 +38,7 @@ METHODS: dict[str, type[Reduction]] = {
         Bins,
         Resize,
         Sparsify,
+        Lottery,
         Recalibrate,
         Finetune,
         Distil,

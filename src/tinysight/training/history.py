@@ -13,7 +13,16 @@ from tinysight.engines.hardware import processor
 from tinysight.files import write_text
 from tinysight.measure.records import TrainingTime
 
-__all__ = ["HISTORY", "Line", "device_name", "seconds_trained", "starved", "training_time", "write_history"]
+__all__ = [
+    "HISTORY",
+    "Line",
+    "device_name",
+    "read_history",
+    "seconds_trained",
+    "starved",
+    "training_time",
+    "write_history",
+]
 
 HISTORY = "history.jsonl"
 
@@ -43,14 +52,14 @@ def device_name(device: str) -> str:
 def seconds_trained(folder: Path) -> float:
     """Return how long the epochs took that lie finished in ``folder``; those of a shared trunk count nothing."""
     try:
-        return sum(float(line["seconds"]) for line in _read(folder))
+        return sum(float(line["seconds"]) for line in read_history(folder))
     except (KeyError, TypeError, ValueError):  # damaged
         return 0.0
 
 
 def training_time(folder: Path) -> TrainingTime | None:
     """Return what the training in ``folder`` took; None where there is none, or its history lacks something."""
-    history = _read(folder)
+    history = read_history(folder)
     try:
         own = [line for line in history if line["seconds"] > 0]
         return TrainingTime(
@@ -77,8 +86,9 @@ def starved(history: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _read(folder: Path) -> list[Any]:
+def read_history(folder: Path) -> list[Any]:
+    """Return the lines of ``write_history``; none where it was not begun, or is damaged."""
     try:
         return [json.loads(line) for line in (folder / HISTORY).read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError):  # not begun, or damaged
+    except (OSError, ValueError):
         return []

@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from tinysight.reduction.naming import is_inside, refuse_unknown_layers
 from tinysight.reduction.step import Context, NotApplicable
-from tinysight.reduction.summary import Summary
-from tinysight.reduction.weights.learning import Learning
+from tinysight.reduction.weights.sparsifying import Sparsifying
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from tinysight.reduction.network import Network
     from tinysight.reduction.sparsity.schedule import PolynomialDecay
@@ -24,31 +22,22 @@ SYNFLOW_ROUNDS = 100
 """Tanaka et al. 2020: with fewer rounds whole layers vanish."""
 
 
-class Sparsify(Learning):
+class Sparsify(Sparsifying):
     """Set a share ``sparsity`` of the weights to zero and train the others on, towards the labels.
 
     The share grows from ``initial`` at step ``begin_step`` to ``sparsity`` at ``end_step``, by default after three
     quarters of the training, every ``frequency`` steps (Zhu & Gupta 2017); an ``end_step`` that is the ``begin_step``
-    does it at once. Weights of convolutions and linear layers are meant; ``scope`` compares them within their layer or
-    across the network. ``images`` are looked at by ``obd``. Zeros make a file that compresses well: no engine here
-    turns them into speed.
-
-    ``layers`` and ``protect`` name modules by path, with all that lies inside them.
+    does it at once. ``images`` are looked at by ``obd``. Zeros make a file that compresses well: no engine here turns
+    them into speed.
     """
 
     name: ClassVar[str] = "sparsify"
-    sparsifies: ClassVar[bool] = True
-    storage_only: ClassVar[bool] = True
 
-    sparsity: float = Field(0.8, gt=0, lt=1)
     criterion: Literal["magnitude", "random", "obd", "synflow"] = "magnitude"
-    scope: Literal["layer", "global"] = "layer"
     initial: float = Field(0.0, ge=0, lt=1)
     begin_step: int = Field(0, ge=0)
     end_step: int | None = Field(None, ge=0)
     frequency: int = Field(100, ge=1)
-    layers: tuple[str, ...] = ()
-    protect: tuple[str, ...] = ()
     images: int = Field(128, ge=2)
 
     @model_validator(mode="after")
@@ -63,29 +52,18 @@ class Sparsify(Learning):
 
     def reduce(self, network: Network, context: Context) -> Network:
         """Train a copy, its zeros growing; the record says how many there are, layer by layer."""
-        from tinysight.reduction.sparsity.masks import sparsity_of
         from tinysight.training.batches import Batches
         from tinysight.training.losses import task_loss
 
-        refuse_unknown_layers(self.name, network.module, (*self.layers, *self.protect))
-        self._refuse_untrainable(network)
-        if not self._weights(network.module):
-            raise NotApplicable("there is no convolution or linear layer to set weights of to zero")
+        self._refuse_unfit(network)
         batches = Batches(context.train, network.input, context.task, augment=context.augment)
         schedule = self._schedule(self.epochs * batches.count(self.batch_size))
         trained = self._trained(
             network, context, batches, task_loss("cross_entropy", context.task),
             lambda student: self._growing(student, schedule, context),
         )  # fmt: skip
-        weights = self._weights(trained.module)
-        counts = {
-            name.removesuffix(".weight"): (weight.numel(), int(weight.count_nonzero()))
-            for name, weight in weights.items()
-        }
-        kept, reached = round(1 - self.sparsity, 6), 1 - sparsity_of(weights)
-        summary = Summary(asked=kept, of="weights", reached=reached, unit="weights", layers=counts)
         settings = self.model_dump(mode="json") | {"images_trained": len(context.train)}
-        return trained.with_step(self.step(settings, summary))
+        return trained.with_step(self.step(settings, self._summary(trained)))
 
     def _schedule(self, steps: int) -> PolynomialDecay:
         from tinysight.reduction.sparsity.schedule import PolynomialDecay
@@ -94,14 +72,6 @@ class Sparsify(Learning):
         if end > steps:
             raise NotApplicable(f"zeros grow until step {end}, and the training has {steps}: give a smaller end_step")
         return PolynomialDecay(self.initial, self.sparsity, self.begin_step, end, self.frequency)
-
-    def _weights(self, module: nn.Module) -> dict[str, nn.Parameter]:
-        from tinysight.reduction.sparsity.masks import weights_of
-
-        def is_wanted(path: str) -> bool:
-            return (not self.layers or is_inside(path, self.layers)) and not is_inside(path, self.protect)
-
-        return weights_of(module, {path for path, _ in module.named_modules() if is_wanted(path)})
 
     def _growing(self, student: Network, schedule: PolynomialDecay, context: Context) -> AfterStep:
         """Return what sets weights to zero when the schedule says so, and keeps them zero at every other step."""
