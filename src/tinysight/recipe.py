@@ -25,6 +25,7 @@ from tinysight.models.settings import ONNX_FILE, ModelSettings
 from tinysight.reduction.step import Kind, Reduction
 from tinysight.reduction.table import METHODS
 from tinysight.search.goal import Goal
+from tinysight.search.recovery import with_recovery
 from tinysight.search.walk import SHORTLIST, Stage
 from tinysight.tasks import TASKS
 from tinysight.training.settings import Training
@@ -35,7 +36,7 @@ LONGEST_NAME = 60
 MOST_VARIANTS = 1000
 """A sweep of more is a mistyped list: nobody waits for it."""
 MOST_SET_ASIDE = 0.9
-STAGE_KEYS = {"name", "variants", "shortlist"}
+STAGE_KEYS = {"name", "recover", "shortlist", "variants"}
 
 
 class Recipe(Config):
@@ -150,8 +151,9 @@ def parse_stages(content: Any, problems: list[str], base: Path = Path()) -> tupl
     """Turn a recipe's ``stages`` into stages; what is wrong is appended to ``problems``.
 
     A stage is a method's name, ``method: {settings}``, or ``name: …`` with ``variants``, a list of the former, and
-    perhaps a ``shortlist``. ``sweep: {method: {settings}}`` stands for one variant for every combination of the values
-    listed. Relative paths are relative to ``base``.
+    perhaps a ``shortlist`` or ``recover: false``. ``sweep: {method: {settings}}`` stands for one variant for every
+    combination of the values listed. Relative paths are relative to ``base``. Behind stages that cut, a recovery is
+    added where no stage trains.
     """
     if not isinstance(content, list):
         problems.append("stages: must be a list, such as [trim, int8]")
@@ -168,13 +170,14 @@ def parse_stages(content: Any, problems: list[str], base: Path = Path()) -> tupl
             if not listed:
                 problems.append(f"{where}.variants: is empty, name at least one method, or take the stage out")
             name, shortlist = _brief(entry.get("name", where)), _shortlist(entry, where, problems)
+            recover = _recover(entry, where, problems)
         else:
             variants = _variants(entry, where, base, problems)
-            name, shortlist = variants[0].name if variants else where, SHORTLIST
+            name, shortlist, recover = variants[0].name if variants else where, SHORTLIST, True
         problems += _twice(variants, where)
-        stages.append(Stage(name, tuple(variants), shortlist))
+        stages.append(Stage(name, tuple(variants), shortlist, recover))
     problems += _illegal_orders(stages)
-    return tuple(stages)
+    return with_recovery(stages)
 
 
 def _twice(variants: Sequence[Reduction], where: str) -> Iterator[str]:
@@ -193,6 +196,13 @@ def _shortlist(entry: Mapping[str, Any], where: str, problems: list[str]) -> int
         return count
     problems.append(f"{where}.shortlist: must be a whole number from 1 on, or all (got {_shown(count)})")
     return SHORTLIST
+
+
+def _recover(entry: Mapping[str, Any], where: str, problems: list[str]) -> bool:
+    recover = entry.get("recover", True)
+    if not isinstance(recover, bool):
+        problems.append(f"{where}.recover: must be true or false (got {_shown(recover)})")
+    return bool(recover)
 
 
 def _parse(content: dict[str, Any], base: Path, problems: list[str]) -> Recipe | None:

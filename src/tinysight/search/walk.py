@@ -26,18 +26,19 @@ class Stage:
 
     ``shortlist`` bounds how many networks that wait for a training it starts from: untrained ones, and such that were
     cut since their last training. ``all`` is for comparisons: it starts from every one of them, even one that cannot
-    win, and from these alone.
+    win, and from these alone. What a stage cuts learns again by default, unless ``recover`` is false.
     """
 
     name: str
     variants: tuple[Reduction, ...]
     shortlist: int | Literal["all"] = SHORTLIST
+    recover: bool = True
 
     def plan(self) -> dict[str, Any]:
         """Return the stage as it stands in a plan, and could stand in a recipe."""
         variants = [{variant.name: variant.model_dump(mode="json")} for variant in self.variants]
         shortlist = {} if self.shortlist == SHORTLIST else {"shortlist": self.shortlist}
-        return {"name": self.name, "variants": variants} | shortlist
+        return {"name": self.name, "variants": variants} | shortlist | ({} if self.recover else {"recover": False})
 
     @property
     def compares(self) -> bool:
