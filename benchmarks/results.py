@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tinysight.files import read_json, write_text
-from tinysight.report.curves import epoch_sweeps
+from tinysight.report.curves import sweeps_of
 from tinysight.report.headline import headline
 from tinysight.report.text import bytes_text, duration_text, reasons, row, titles
 from tinysight.runs.folder import RESULT, read_candidates
@@ -217,12 +217,12 @@ def candidate_lines(run: Run) -> Iterator[str]:
 
 
 def sweep_lines(run: Run) -> Iterator[str]:
-    """Yield a table of every sweep: a row for each setting, a column for each number of epochs."""
+    """Yield a table of every sweep: a row for each setting, a column for each place of its axis."""
     quality = run.record("reference").quality
     assert quality
-    for sweep in epoch_sweeps(run.records):
+    for sweep in sweeps_of(run.records):
         lengths = sorted({epochs for line in sweep.lines for epochs, _ in line.points})
-        yield f"{quality.metric} on {quality.split}, %, by epochs: mean and range of up to {sweep.seeds} seeds."
+        yield f"{quality.metric} on {quality.split}, %, by {sweep.x}: mean and range of up to {sweep.seeds} seeds."
         yield ""
         yield "| | " + " | ".join(f"{length:g}" for length in lengths) + " |"
         yield "|" + "---|" * (len(lengths) + 1)
@@ -283,7 +283,7 @@ def write_page(name: str, page: Page, runs: dict[str, Run]) -> Path:
         if (run.folder / "sweeps.png").is_file():
             sweeps = f"{label}_sweeps.png"
             shutil.copyfile(run.folder / "sweeps.png", PAGES / sweeps)
-            lines += [*sweep_lines(run), f"![quality against epochs, {label}]({sweeps})", ""]
+            lines += [*sweep_lines(run), f"![quality against what was swept over, {label}]({sweeps})", ""]
         for kind, words in FIGURES.items():
             if (run.folder / f"{kind}.png").is_file():
                 shutil.copyfile(run.folder / f"{kind}.png", PAGES / f"{label}_{kind}.png")

@@ -7,8 +7,9 @@ import shutil
 import pytest
 
 from tinysight.measure.records import Quality
+from tinysight.reduction.summary import Summary
 from tinysight.report import curves
-from tinysight.report.curves import sweep_panels, training_curves, watched_panels
+from tinysight.report.curves import sweep_panels, sweeps_of, training_curves, watched_panels
 from tinysight.report.figures import write_sweeps, write_watched
 
 
@@ -115,6 +116,24 @@ def test_one_seed_has_no_spread(student, run_records):
 def test_failed_students_are_left_out(student, run_records):
     failed = student(50, 79).with_(quality=None, verdict="failed")
     assert sweep_panels([run_records[0], student(15, 68), failed], "mIoU") == []
+
+
+def sparse(make_record, left: float, criterion: str, quality: float):
+    summary = Summary(asked=left, of="weights", reached=left, unit="weights", layers={"stem": (100, int(100 * left))})
+    config = {"sparsity": round(1 - left, 3), "criterion": criterion, "epochs": 5}
+    made = make_record(
+        f"{criterion}{left}", stage="zeros", config=config, summary=summary,
+        steps=[{"kind": "weights", "method": "sparsify", "version": 1}],
+    )  # fmt: skip
+    return made.with_(quality=made.quality.model_copy(update={"value": quality / 100}))
+
+
+def test_shares_of_weights_make_a_sweep(make_record, run_records):
+    known = [(0.2, "magnitude", 80), (0.1, "magnitude", 70), (0.2, "obd", 82), (0.1, "obd", 75)]
+    (sweep,) = sweeps_of([run_records[0], *(sparse(make_record, *each) for each in known)])
+    assert sweep.x == "weights kept, %"
+    assert [line.name for line in sweep.lines] == ["sparsify, criterion magnitude", "sparsify, criterion obd"]
+    assert [line.points for line in sweep.lines] == [((10, 70), (20, 80)), ((10, 75), (20, 82))]
 
 
 def test_a_sweep_is_a_picture_beside_the_page_too(run_records, student, tmp_path):

@@ -1,4 +1,5 @@
-"""Curves of a run: the loss of every training, epoch by epoch, and quality against the length of a distillation."""
+"""Curves of a run: the loss of every training, epoch by epoch, and quality against what a stage swept over: the length
+of a training, or how much was kept."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from tinysight.report.line_chart import Level, Line, line_chart
 from tinysight.runs.records import CandidateRecord
 
 __all__ = [
-    "Curve", "Sweep", "Watched", "epoch_sweeps", "sweep_panels", "training_curves", "watched_of", "watched_panels",
+    "Curve", "Sweep", "Watched", "sweep_panels", "sweeps_of", "training_curves", "watched_of", "watched_panels",
 ]  # fmt: skip
 
 TRAININGS, HISTORY = "training", "history.jsonl"
@@ -29,9 +30,10 @@ class Curve(NamedTuple):
 
 
 class Sweep(NamedTuple):
-    """Quality against epochs: a line for each setting, and how many seeds its points are means of."""
+    """Quality against ``x``: a line for each setting, and how many seeds its points are means of."""
 
     title: str
+    x: str
     lines: tuple[Line, ...]
     seeds: int
 
@@ -48,6 +50,14 @@ class _Training(NamedTuple):
 
     record: CandidateRecord
     losses: tuple[tuple[float, float], ...]
+
+
+class _Place(NamedTuple):
+    """Where a candidate stands on the axis ``x`` of a sweep; ``swept`` are the settings that put it there."""
+
+    x: str
+    value: float
+    swept: tuple[str, ...]
 
 
 class _Setting(NamedTuple):
@@ -99,25 +109,36 @@ def watched_panels(run: Path, records: Sequence[CandidateRecord]) -> list[Curve]
     return panels
 
 
-def epoch_sweeps(records: Sequence[CandidateRecord]) -> list[Sweep]:
-    """Return a sweep wherever candidates of one parent and stage differ in ``epochs``."""
-    families: dict[tuple[str, str], list[CandidateRecord]] = defaultdict(list)
+def sweeps_of(records: Sequence[CandidateRecord]) -> list[Sweep]:
+    """Return a sweep wherever candidates of one parent and stage differ in ``epochs``, or in how much they kept."""
+    families: dict[tuple[str, str, str], list[tuple[CandidateRecord, _Place]]] = defaultdict(list)
     for record in records:
-        if record.quality and isinstance(record.config.get("epochs"), int):
-            families[(record.stage, record.parent or "")].append(record)
+        for place in _places(record) if record.quality else ():
+            families[(place.x, record.stage, record.parent or "")].append((record, place))
     by_id = {record.id: record for record in records}
     return [
-        _sweep(_title(stage, by_id.get(parent)), family)
-        for (stage, parent), family in families.items()
-        if len({record.config["epochs"] for record in family}) > 1
+        _sweep(_title(stage, by_id.get(parent)), x, family)
+        for (x, stage, parent), family in families.items()
+        if any(len({_shown(record, key) for record, _ in family}) > 1 for key in family[0][1].swept)
     ]
+
+
+def _places(record: CandidateRecord) -> Iterator[_Place]:
+    if isinstance(record.config.get("epochs"), int):
+        yield _Place("epochs", record.config["epochs"], ("epochs",))
+    if record.summary and record.summary.reached is not None:
+        yield _Place(f"{record.summary.of} kept, %", 100 * record.summary.reached, ("keep", "sparsity"))
+
+
+def _shown(record: CandidateRecord, key: str) -> str:
+    return json.dumps(record.config.get(key))
 
 
 def sweep_panels(records: Sequence[CandidateRecord], metric: str) -> list[Curve]:
     """Return a chart of every sweep, with the reference's quality as a level."""
     reference = next((record for record in records if record.verdict == "reference"), None)
     level = [Level("reference", 100 * reference.quality.value)] if reference and reference.quality else []
-    return [_sweep_panel(sweep, level, metric) for sweep in epoch_sweeps(records)]
+    return [_sweep_panel(sweep, level, metric) for sweep in sweeps_of(records)]
 
 
 def _history(run: Path, record: CandidateRecord) -> Path:
@@ -169,20 +190,24 @@ def _legend(settings: Sequence[_Setting], lines: Sequence[Line]) -> Iterator[str
         yield alike[0] if len(alike) == 1 else f"{name}, {len(alike)} trainings"
 
 
-def _sweep(title: str, family: Sequence[CandidateRecord]) -> Sweep:
-    settings: dict[_Setting, list[CandidateRecord]] = defaultdict(list)
-    for record in family:
-        settings[_setting(record, _alike(family))].append(record)
+def _sweep(title: str, x: str, family: Sequence[tuple[CandidateRecord, _Place]]) -> Sweep:
+    alike = {"seed", *family[0][1].swept}
+    if x == "epochs":
+        alike |= _alike([record for record, _ in family])
+    settings: dict[_Setting, list[tuple[CandidateRecord, _Place]]] = defaultdict(list)
+    for record, place in family:
+        settings[_setting(record, alike)].append((record, place))
     names = _names(list(settings))
     lines = [_sweep_line(names[series], series, members) for series, members in enumerate(settings.values())]
-    seeds = max(len({_seed(record) for record in members}) for members in settings.values())
-    return Sweep(title, tuple(lines), seeds)
+    seeds = max(len({_seed(record) for record, _ in members}) for members in settings.values())
+    return Sweep(title, x, tuple(lines), seeds)
 
 
 def _sweep_panel(sweep: Sweep, level: Sequence[Level], metric: str) -> Curve:
     spread = f", mean and range of up to {sweep.seeds} seeds" if sweep.seeds > 1 else ""
-    text = f"{metric} on val against epochs of training{spread}."
-    svg = line_chart(sweep.lines, title=f"{sweep.title}. {text}", x="epochs", y=f"{metric}, %", levels=level)
+    against = "epochs of training" if sweep.x == "epochs" else sweep.x.removesuffix(", %")
+    text = f"{metric} on val against {against}{spread}."
+    svg = line_chart(sweep.lines, title=f"{sweep.title}. {text}", x=sweep.x, y=f"{metric}, %", levels=level)
     return Curve(sweep.title, svg, tuple(line.name for line in sweep.lines), text)
 
 
@@ -218,16 +243,16 @@ def _differing(setting: _Setting, settings: Sequence[_Setting]) -> Iterator[str]
             yield f"{key} {value}"
 
 
-def _sweep_line(name: str, series: int, members: Sequence[CandidateRecord]) -> Line:
-    values: dict[int, list[float]] = defaultdict(list)
-    for record in members:
+def _sweep_line(name: str, series: int, members: Sequence[tuple[CandidateRecord, _Place]]) -> Line:
+    values: dict[float, list[float]] = defaultdict(list)
+    for record, place in members:
         assert record.quality
-        values[record.config["epochs"]].append(100 * record.quality.value)
+        values[place.value].append(100 * record.quality.value)
     ordered = sorted(values.items())
     spread = any(len(found) > 1 for found in values.values())
     return Line(
         name,
-        tuple((epochs, sum(found) / len(found)) for epochs, found in ordered),
-        tuple((epochs, min(found), max(found)) for epochs, found in ordered) if spread else (),
+        tuple((value, sum(found) / len(found)) for value, found in ordered),
+        tuple((value, min(found), max(found)) for value, found in ordered) if spread else (),
         series,
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 from tinysight.files import draft_of, write_atomically
 from tinysight.report.classes import Matrix
-from tinysight.report.curves import Sweep, Watched, epoch_sweeps, watched_of
+from tinysight.report.curves import Sweep, Watched, sweeps_of, watched_of
 from tinysight.report.labels import Box, place, text_width
 from tinysight.report.marks import Mark, lowest_shown, marks_of, pareto_front
 from tinysight.report.text import shortened
@@ -61,8 +61,8 @@ def write_confusion(run: Path, matrices: Sequence[Matrix], classes: Sequence[str
 
 
 def write_sweeps(run: Path, records: Sequence[CandidateRecord], metric: str) -> None:
-    """Write ``sweeps.png``: quality against epochs, a line for each setting, with the range over seeds."""
-    sweeps = epoch_sweeps(records)
+    """Write ``sweeps.png``: quality against what was swept over, a line for each setting, with the range over seeds."""
+    sweeps = sweeps_of(records)
     if not sweeps:
         return
     with png_figure(run / SWEEPS, 6.4 * len(sweeps), 4.4) as figure:
@@ -261,14 +261,14 @@ def _draw_reference(axes: Any, records: Sequence[CandidateRecord]) -> None:
 
 def _draw_sweep(axes: Any, sweep: Sweep, metric: str) -> None:
     for line, colour in zip(sweep.lines, cycle(LINES), strict=False):
-        epochs = [epoch for epoch, _ in line.points]
-        axes.plot(epochs, [quality for _, quality in line.points], color=colour, marker="o", ms=4, label=line.name)
+        places = [place for place, _ in line.points]
+        axes.plot(places, [quality for _, quality in line.points], color=colour, marker="o", ms=4, label=line.name)
         if line.band:
             lows, highs = [low for _, low, _ in line.band], [high for *_, high in line.band]
-            axes.fill_between(epochs, lows, highs, color=colour, alpha=0.15)
+            axes.fill_between(places, lows, highs, color=colour, alpha=0.15)
     axes.set_title(sweep.title, fontsize=11)
     spread = f"; mean and range of {sweep.seeds} seeds" if sweep.seeds > 1 else ""
-    _against_epochs(axes, "epochs", f"{metric} on val, %{spread}")
+    _against_epochs(axes, sweep.x, f"{metric} on val, %{spread}")
 
 
 def _draw_watched(axes: Any, watched: Watched) -> None:
