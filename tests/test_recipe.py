@@ -136,7 +136,7 @@ def test_a_sweep_is_one_variant_for_every_combination(write):
 
 
 def test_a_list_inside_a_sweep_is_one_value(write):
-    (stage,) = load_recipe(write(f"{FACADES}stages: [sweep: {{bins: {{keep: [[1], [1, 6]]}}}}]")).stages
+    stage, _recovery = load_recipe(write(f"{FACADES}stages: [sweep: {{bins: {{keep: [[1], [1, 6]]}}}}]")).stages
     assert [variant.keep for variant in stage.variants] == [(1,), (1, 6)]
 
 

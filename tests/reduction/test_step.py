@@ -71,3 +71,7 @@ def test_lossless_methods_do_not_claim_to_recover():
 def test_checking_a_method_imports_no_torch(in_fresh_python):
     script = "import sys; from tinysight.reduction.table import METHODS; METHODS['int8'](images=9)"
     assert in_fresh_python(script + "; print('torch' in sys.modules)").strip() == "False"
+
+
+def test_a_lossless_method_damages_nothing():
+    assert not any(method.lossless and method.damages for method in METHODS.values())

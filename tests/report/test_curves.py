@@ -119,7 +119,8 @@ def test_failed_students_are_left_out(student, run_records):
 
 
 def sparse(make_record, left: float, criterion: str, quality: float):
-    summary = Summary(asked=left, of="weights", reached=left, unit="weights", layers={"stem": (100, int(100 * left))})
+    layers = {"stem": (100, int(100 * left))}
+    summary = Summary(asked=left, of="weights", reached=left, unit="weights", layers=layers)
     config = {"sparsity": round(1 - left, 3), "criterion": criterion, "epochs": 5}
     made = make_record(
         f"{criterion}{left}", stage="zeros", config=config, summary=summary,

@@ -219,6 +219,7 @@ class StructureReduction(Reduction):
     """Changes modules; replays on a freshly built network."""
 
     changes: ClassVar[Kind] = "structure"
+    damages: ClassVar[bool] = True
     follows: ClassVar[frozenset[Kind]] = _FLOAT
     precedes: ClassVar[frozenset[Kind]] = _ANY
 

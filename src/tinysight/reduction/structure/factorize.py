@@ -36,7 +36,6 @@ class Factorize(StructureReduction):
     """
 
     name: ClassVar[str] = "factorize"
-    damages: ClassVar[bool] = True
 
     forms: Annotated[tuple[FormName, ...], Field(min_length=1)] = ("svd", "spatial_svd", "tucker")
     keep: float = Field(0.9, gt=0, lt=1)

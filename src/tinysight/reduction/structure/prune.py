@@ -39,7 +39,6 @@ class Prune(StructureReduction):
     """
 
     name: ClassVar[str] = "prune"
-    damages: ClassVar[bool] = True
 
     keep: float = Field(0.5, gt=0, lt=1)
     of: Literal["channels", "macs", "parameters", "bytes", "latency"] = "channels"

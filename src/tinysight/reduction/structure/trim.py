@@ -24,6 +24,7 @@ class Trim(StructureReduction):
 
     name: ClassVar[str] = "trim"
     lossless: ClassVar[bool] = True
+    damages: ClassVar[bool] = False
 
     def reduce(self, network: Network, context: Context) -> Network:
         """Find dead modules, take them out, and record their paths."""
