@@ -11,6 +11,7 @@ from tinysight.reduction.input.resize import Resize
 from tinysight.reduction.precision.fp16 import Fp16
 from tinysight.reduction.precision.int8 import Int8
 from tinysight.reduction.step import Step
+from tinysight.reduction.structure.factorize import Factorize
 from tinysight.reduction.structure.trim import Trim
 from tinysight.reduction.table import METHODS
 from tinysight.reduction.weights.finetune import Finetune
@@ -22,6 +23,11 @@ def test_a_label_names_only_what_was_changed():
 
 def test_a_label_of_defaults_is_the_name():
     assert Int8().label == "int8"
+
+
+def test_a_label_names_main_settings_and_writes_lists_for_people():
+    method = Factorize(forms=("svd", "tucker"))
+    assert method.label == "factorize (keep 0.9, of energy, forms svd + tucker)"
 
 
 def test_a_resize_is_labelled_by_its_size():

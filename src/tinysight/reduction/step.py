@@ -118,6 +118,8 @@ class Reduction(Config, ABC):
     storage_only: ClassVar[bool] = False
     """Whether what it makes is smaller at most, and never faster: engines convert the weights back, or multiply by
     zeros."""
+    main: ClassVar[tuple[str, ...]] = ()
+    """Settings that its label names although they have their defaults."""
     takes_files: ClassVar[bool] = False
     """Whether it can reduce a network that is an ONNX file, without modules or weights in torch."""
 
@@ -131,12 +133,11 @@ class Reduction(Config, ABC):
 
     @property
     def label(self) -> str:
-        """A short name for tables: the method with the settings that differ from its defaults."""
+        """A short name for tables: the method with its main settings, and those that differ from their defaults."""
         changed = self.model_dump(exclude_defaults=True)
-        # A folder by its name alone: where it lies on this machine is nothing for a table that is shared.
-        shown = {key: value.name if isinstance(value, Path) else value for key, value in changed.items()}
-        settings = ", ".join(f"{key} {value}" for key, value in shown.items())
-        return f"{self.name} ({settings})" if settings else self.name
+        named = self.model_dump(include=set(self.main))
+        settings = [f"{key} {_written(value)}" for key, value in (named | changed).items()]
+        return f"{self.name} ({', '.join(settings)})" if settings else self.name
 
     @property
     def outside(self) -> str:
@@ -160,6 +161,15 @@ class Reduction(Config, ABC):
     def step(self, record: dict[str, Any], summary: Summary | None = None) -> Step:
         """Make this method's step."""
         return Step(kind=self.changes, method=self.name, version=self.version, record=record, summary=summary)
+
+
+def _written(value: Any) -> str:
+    """Write a setting for people; a folder by its name alone: where it lies is nothing for a table that is shared."""
+    if isinstance(value, Path):
+        return value.name
+    if isinstance(value, dict):
+        return " ".join(f"{key} {_written(each)}" for key, each in value.items())
+    return " + ".join(map(_written, value)) if isinstance(value, list | tuple) else str(value)
 
 
 _FLOAT: frozenset[Kind] = frozenset({"input", "architecture", "structure", "weights"})

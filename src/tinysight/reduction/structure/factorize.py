@@ -36,6 +36,7 @@ class Factorize(StructureReduction):
     """
 
     name: ClassVar[str] = "factorize"
+    main: ClassVar[tuple[str, ...]] = ("keep", "of")
 
     forms: Annotated[tuple[FormName, ...], Field(min_length=1)] = ("svd", "spatial_svd", "tucker")
     keep: float = Field(0.9, gt=0, lt=1)

@@ -39,6 +39,7 @@ class Prune(StructureReduction):
     """
 
     name: ClassVar[str] = "prune"
+    main: ClassVar[tuple[str, ...]] = ("keep", "of")
 
     keep: float = Field(0.5, gt=0, lt=1)
     of: Literal["channels", "macs", "parameters", "bytes", "latency"] = "channels"

@@ -28,6 +28,7 @@ class Sparsifying(Learning):
 
     sparsifies: ClassVar[bool] = True
     storage_only: ClassVar[bool] = True
+    main: ClassVar[tuple[str, ...]] = ("sparsity",)
 
     sparsity: float = Field(0.8, gt=0, lt=1)
     scope: Literal["layer", "global"] = "layer"
