@@ -17,7 +17,7 @@ from tinysight.errors import UserError, printable
 __all__ = ["app", "main"]
 
 INTERRUPTED = 130
-RESUMED = {"demo", "train", "reduce", "resume"}
+RESUMED = {"demo", "train", "reduce", "resume", "sensitivity"}
 """Verbs that go on where they were interrupted; the others begin again."""
 
 app = typer.Typer(
@@ -115,6 +115,22 @@ def reduce(
         print_cuttable(str(recipe), overrides or [], trust=trust)
         return
     _reduce(load_recipe(recipe, overrides or []), out, update, trust)
+
+
+@app.command()
+def sensitivity(
+    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    candidate: Annotated[str, typer.Option(help="The candidate's id, variant, or 'best'.")] = "reference",
+    criterion: Annotated[str, typer.Option(help="What the weakest channels are found by, as for prune.")] = "l1",
+    images: Annotated[int, typer.Option(min=2, help="How many training images are scored.")] = 64,
+    trust: Trust = False,
+) -> None:
+    """Cut every layer of a run's network alone and score what is left; interrupted, the same command goes on."""
+    _require_reduce_extra()
+    from tinysight.sensitivity import print_sensitivity
+
+    _make_importable(run, trust)
+    print(f"picture: {print_sensitivity(run, candidate, criterion, images, trust=trust).resolve()}")
 
 
 @app.command()

@@ -12,8 +12,8 @@ import tinysight
 
 HEAVY = {"torch", "torchvision", "numpy", "cv2", "PIL", "openvino", "onnxruntime", "onnx", "nncf", "pydantic", "timm"}
 VERBS = (
-    ("demo",), ("train",), ("reduce",), ("resume",), ("measure",), ("export",), ("compare",), ("predict",),
-    ("data", "check"), ("list",), ("doctor",),
+    ("demo",), ("train",), ("reduce",), ("sensitivity",), ("resume",), ("measure",), ("export",), ("compare",),
+    ("predict",), ("data", "check"), ("list",), ("doctor",),
 )  # fmt: skip
 WRITERS = {"demo", "train", "reduce", "measure", "export", "compare", "predict", "data"}
 

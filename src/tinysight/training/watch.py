@@ -14,7 +14,7 @@ from tinysight.tasks import Task
 from tinysight.training.batches import Batches
 from tinysight.training.losses import Loss
 
-__all__ = ["Scored", "Watch"]
+__all__ = ["Scored", "Watch", "score_images"]
 
 Scored = dict[str, dict[str, float]]
 """By split, ``loss`` and ``score``: the training loss and the task's metric, in [0, 1]."""
@@ -46,21 +46,28 @@ class Watch:
         """Score the network as it is now; its mode and its weights stay."""
         training = network.training
         network.eval()
-        scored = {name: self._score(network, batches, device) for name, batches in self._splits.items()}
+        scored = {
+            name: score_images(network, batches, self._policy, self._task, self._loss, self._batch_size, device)
+            for name, batches in self._splits.items()
+        }
         network.train(training)
         return scored
 
-    def _score(self, network: nn.Module, batches: Batches, device: str) -> dict[str, float]:
-        size = (self._policy.height, self._policy.width)
-        whole = View(size, 0, 0, False)
-        statistics, losses, weights = [], [], []
-        with torch.no_grad():
-            for batch in batches.plain(self._batch_size):
-                shown = batch.to(device)
-                scores = network(shown.images).float()
-                losses.append(float(self._loss(shown, scores)))
-                weights.append(len(shown.images))
-                for one, target in zip(scores.cpu().numpy(), batch.targets.numpy(), strict=True):
-                    prediction = self._task.predict([(whole, one)], self._policy, size)
-                    statistics.append(self._task.statistic(prediction, target))
-        return {"loss": float(np.average(losses, weights=weights)), "score": self._task.score(np.stack(statistics))}
+
+def score_images(
+    network: nn.Module, batches: Batches, policy: InputPolicy, task: Task, loss: Loss, batch_size: int, device: str
+) -> dict[str, float]:
+    """Return the ``loss`` and the ``score`` of a network, in evaluation mode, on images at its own size."""
+    size = (policy.height, policy.width)
+    whole = View(size, 0, 0, False)
+    statistics, losses, weights = [], [], []
+    with torch.no_grad():
+        for batch in batches.plain(batch_size):
+            shown = batch.to(device)
+            scores = network(shown.images).float()
+            losses.append(float(loss(shown, scores)))
+            weights.append(len(shown.images))
+            for one, target in zip(scores.cpu().numpy(), batch.targets.numpy(), strict=True):
+                prediction = task.predict([(whole, one)], policy, size)
+                statistics.append(task.statistic(prediction, target))
+    return {"loss": float(np.average(losses, weights=weights)), "score": task.score(np.stack(statistics))}

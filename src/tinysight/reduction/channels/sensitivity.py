@@ -1,0 +1,76 @@
+"""Sensitivity: what each layer is worth, found by cutting that layer alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tinysight.measure.compute import count_macs
+from tinysight.reduction.channels.attention import free_attentions, with_free_attentions
+from tinysight.reduction.channels.counts import Fault
+from tinysight.reduction.channels.criteria import Evidence, importance
+from tinysight.reduction.channels.cut import Record, cut
+from tinysight.reduction.channels.graph import Group, channel_graph
+from tinysight.reduction.channels.shapes import Shapes
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tinysight.reduction.network import Network
+
+__all__ = ["Trial", "trials"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One layer, with what hangs on it, keeps the share ``keep`` of its ``units``.
+
+    ``macs`` is the share of the whole network's multiply-accumulates that is left; ``make`` makes the network.
+    """
+
+    layer: str
+    units: int
+    keep: float
+    macs: float
+    make: Callable[[], Network]
+
+
+def trials(
+    network: Network, criterion: str, losses: Callable[[], Iterator[Tensor]], keeps: Sequence[float]
+) -> Iterator[Trial]:
+    """Yield a trial for every layer that can be cut and every share of ``keeps``, in the network's order.
+
+    Args:
+        network: whose layers are tried; it is left as it was.
+        criterion: a row of ``CRITERIA``; layers it cannot judge are left out, and so are those whose cut alone does
+            not run.
+        losses: the loss of each of some training batches, for criteria that look at it.
+        keeps: shares of channels.
+    """
+    images = network.example(batch=2)
+    free = free_attentions(network.module, images)
+    whole = replace(network, module=with_free_attentions(network.copy().module, free))
+    graph = channel_graph(whole.module, images)
+    judged = importance(criterion, Evidence(whole.copy().module, graph, losses, seed=0))
+    shapes = Shapes(whole.module, graph, images)
+    macs = count_macs(shapes.network, shapes.images)
+    for group in graph.groups:
+        if group.name not in judged:
+            continue
+        for keep in keeps:
+            found = shapes.cut(_weakest(group, judged[group.name], keep))
+            if not isinstance(found, Fault):
+                shape, record = found
+                make = partial(_made, whole, record)
+                yield Trial(group.name, len(group.units), keep, count_macs(shape, shapes.images) / macs, make)
+
+
+def _made(whole: Network, record: Record) -> Network:
+    return replace(whole, module=cut(whole.copy().module, record))
+
+
+def _weakest(group: Group, scores: Tensor, keep: float) -> set[int]:
+    kept = max(1, round(keep * len(group.units)))
+    return {group.units[place].number for place in scores.argsort(stable=True)[: len(group.units) - kept].tolist()}
