@@ -125,6 +125,19 @@ PAGES_BY_NAME = {
         "Drawn goods on shelves, eight classes; every network is trained alike, from random weights.",
         {"goods_comparison": ["goods_comparison.yaml"]},
     ),
+    "facade_ladder": Page(
+        "Pruning and factorization of a facade network, from one reference",
+        "Photos of street facades, 367 for training and 80 for validation; every variant starts from one PSPNet on a "
+        "ResNet-18 and is trained on for as many epochs. L1 and L2 rank single weights alike: they are one variant.",
+        {"facade_ladder": ["facade_ladder.yaml"]},
+    ),
+    "sparsity_comparison": Page(
+        "Which single weights matter",
+        "Drawn goods on shelves, eight classes, a ResNet from random weights. Weights are set to zero at once and the "
+        "others trained for two epochs, by four ways to choose them; tickets of the lottery stand beside the same "
+        "places with weights drawn anew.",
+        {"sparsity_comparison": ["sparsity_comparison.yaml"]},
+    ),
     "grocery": Page(
         "Goods in shops: a DenseNet teaches a SqueezeNet",
         "Photos of 81 kinds of goods, 2,640 for training and 296 for validation, of 60 kinds.",
