@@ -1,4 +1,6 @@
-"""Every reduction x every family of networks x three encoders: reduce, save, load in a new process, export, compare.
+"""Every reduction x every family of networks: reduce, save, load in a new process, export, compare.
+
+Decoders stand on three encoders each, classifiers are families of their own.
 
 Rows are appended to docs/results/contract.jsonl as they finish; docs/results/contract.md is written anew after each.
 A row that is there already is skipped unless a method or a library it was made with has another version, so an
@@ -12,7 +14,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,13 +23,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from processes import Limits, in_process
+
 from tinysight.config import digest_of
 from tinysight.reduction.table import METHODS
 from tinysight.runs.environment import versions
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
 ROWS, TABLE = RESULTS / "contract.jsonl", RESULTS / "contract.md"
-FAMILIES = ("pspnet", "unet", "fpn", "deeplabv3plus", "linknet", "manet", "pan", "unetplusplus", "upernet")
+DECODERS = ("pspnet", "unet", "fpn", "deeplabv3plus", "linknet", "manet", "pan", "unetplusplus", "upernet")
+CLASSIFIERS = (
+    "resnet18", "densenet121", "mobilenetv2_100", "mobilenetv3_small_100", "squeezenet1_1", "efficientnet_b0",
+)  # fmt: skip
+OWN: dict[str, dict[str, Any]] = {"fcn": {"encoder": "vgg11_bn", "hidden": 64}, "enet": {}, "unet_plain": {}}
+"""Networks that no library keeps, at sizes that two cores can reduce."""
 SETTINGS: dict[str, dict[str, Any]] = {
     "trim": {},
     "prune": {"keep": 0.5},
@@ -55,7 +63,8 @@ nothing about int8, so its file must only run, on every engine."""
 SIZES = {"pan": (160, 192)}
 """Input height and width; PAN's pyramid pools further than the others and breaks at 96 x 128."""
 USUAL_SIZE = (96, 128)
-THREADS = 2
+THREADS, MEMORY = 2, 14
+"""Cores and gigabytes that the process of a row may take."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,12 @@ class Row:
         return f"{self.method}/{self.family}/{self.encoder}"
 
     @property
+    def arguments(self) -> dict[str, Any]:
+        """What its network is built with, for three classes."""
+        given = OWN.get(self.family, {"encoder": self.encoder})
+        return given | {"classes": 3}
+
+    @property
     def size(self) -> tuple[int, int]:
         """Height and width of the input."""
         return SIZES.get(self.family, USUAL_SIZE)
@@ -82,17 +97,29 @@ class Row:
 
 
 def encoders(family: str) -> tuple[str, ...]:
-    """Return the encoders of a family; those that dilate their encoder take efficientnet-b0 for timm's MobileNetV3."""
+    """Return the encoders of a decoder; those that dilate their encoder take efficientnet-b0 for timm's MobileNetV3."""
     third = "efficientnet-b0" if family in {"deeplabv3plus", "pan"} else "tu-mobilenetv3_small_050"
     return "resnet18", "mobilenet_v2", third
 
 
-def all_rows() -> Iterator[Row]:
-    """Yield every row, one encoder after the other, so that an unfinished run has seen every family."""
+def columns() -> dict[str, list[tuple[str, str]]]:
+    """Return by a table's title the networks in it, as family and encoder."""
+    tables = {}
     for number in range(3):
+        used = dict.fromkeys(encoders(decoder)[number] for decoder in DECODERS)
+        title = f"Encoder: {' or '.join(used)}"
+        tables[title] = [(decoder, encoders(decoder)[number]) for decoder in DECODERS]
+    tables["Classifiers"] = [("classifier", encoder) for encoder in CLASSIFIERS]
+    tables["Networks of our own"] = [(family, "own") for family in OWN]
+    return tables
+
+
+def all_rows() -> Iterator[Row]:
+    """Yield every row, one table after the other, so that an unfinished run has seen every method."""
+    for networks in columns().values():
         for method in METHODS:
-            for family in FAMILIES:
-                yield Row(method, family, encoders(family)[number])
+            for family, encoder in networks:
+                yield Row(method, family, encoder)
 
 
 # --- in the first process: reduce, save, export ---
@@ -104,7 +131,7 @@ def reduce_row(row: Row, work: Path) -> dict[str, Any]:
     from tinysight.reduction.step import NotApplicable
 
     base = build(row)
-    context = make_context(base, work, f"{row.family}-{row.encoder}")
+    context = make_context(row, base, work)
     try:
         network = reduced(row.method, base, context)
     except NotApplicable as reason:
@@ -123,11 +150,11 @@ def build(row: Row) -> Any:
     from tinysight.reduction.network import Network
 
     torch.manual_seed(0)
-    spec = ModelSpec(builder=row.family, args={"encoder": row.encoder, "classes": 3})
+    spec = ModelSpec(builder=row.family, args=row.arguments)
     return Network(spec.build().eval(), spec, InputPolicy(height=row.size[0], width=row.size[1]))
 
 
-def make_context(base: Any, work: Path, network_name: str) -> Any:
+def make_context(row: Row, base: Any, work: Path) -> Any:
     """Make a context with nine random pictures; the base's float export is shared by the rows of one network."""
     import numpy as np
 
@@ -137,22 +164,24 @@ def make_context(base: Any, work: Path, network_name: str) -> Any:
     from tinysight.measure.layers import times_as_fast
     from tinysight.progress import Progress
     from tinysight.reduction.step import Context
-    from tinysight.tasks import Segmentation
+    from tinysight.tasks import TASKS
     from tinysight.training.teachers import EagerTeacher
 
     generator = np.random.default_rng(0)
     size = (base.input.height, base.input.width)
     pictures = generator.integers(0, 256, (9, *size, 3), dtype=np.uint8)
     masks = generator.integers(0, 3, (9, *size), dtype=np.uint8)
+    task = "classification" if row.family == "classifier" else "segmentation"
+    labels: Any = [0, 1, 2] * 3 if task == "classification" else masks
 
     def float_export(network: Any) -> Path:
-        path = work.parent / f"{network_name}.onnx"
+        path = work.parent / f"{row.family}-{row.encoder}.onnx"
         if not path.exists():
             export_onnx(network.scores, network.example(), path)
         return path
 
     return Context(
-        task=Segmentation(("a", "b", "c")), train=live_samples(list(zip(pictures, masks, strict=True)), "train"),
+        task=TASKS[task](("a", "b", "c")), train=live_samples(list(zip(pictures, labels, strict=True)), "train"),
         held_out=tuple, teacher=base, ask_teacher=lambda: EagerTeacher(base.copy().scores, "cpu"), parent="base",
         device="cpu", seed=0,
         threads=THREADS, augment=False, folder=work / "state", shared=lambda key: work / digest_of(key),
@@ -207,13 +236,13 @@ def output_hash(network: Any) -> str:
 # --- in the process that was started ---
 
 
-def do_row(row: Row, work: Path, limit: float) -> dict[str, Any]:
+def do_row(row: Row, work: Path, limits: Limits) -> dict[str, Any]:
     """Make one row in two processes."""
     started = time.monotonic()
     folder = work / "row"
-    made = in_process("reduce", row, folder, limit)
+    made = _phase("reduce", limits, reduce_row, row, folder)
     if made["status"] == "ok":
-        checked = in_process("check", row, folder, limit)
+        checked = _phase("check", limits, check_row, row, folder)
         if checked["status"] == "ok" and checked["hash"] != made["hash"]:
             checked |= {"status": "FAILED", "why": "the loaded network gives other outputs than the saved one"}
         made = checked
@@ -221,18 +250,9 @@ def do_row(row: Row, work: Path, limit: float) -> dict[str, Any]:
     return {"row": row.name, "made_with": row.made_with(), **made, "seconds": round(time.monotonic() - started, 1)}
 
 
-def in_process(phase: str, row: Row, folder: Path, limit: float) -> dict[str, Any]:
-    """Run one phase of a row in a process of its own; its failure is a result like any other."""
-    command = [sys.executable, "-W", "ignore", __file__, "--phase", phase, "--only", row.name, "--work", str(folder)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
-    except subprocess.TimeoutExpired:
-        return {"status": "FAILED", "why": f"{phase}: not finished within {limit:g} s"}
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines() or [f"ended with {done.returncode}"]
-        return {"status": "FAILED", "why": f"{phase}: {lines[-1][:300]}"}
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
+def _phase(name: str, limits: Limits, phase: Any, row: Row, folder: Path) -> dict[str, Any]:
+    found = in_process(limits, phase, row, folder)
+    return found if "status" in found else {"status": "FAILED", "why": f"{name}: {found['why']}"}
 
 
 def read_rows() -> dict[str, dict[str, Any]]:
@@ -261,11 +281,12 @@ def write_table(done: dict[str, dict[str, Any]]) -> None:
         f"{missing} of {len(rows)} not run yet.",
     ]
     reasons: list[str] = []
-    for number in range(3):
-        lines += ["", f"## Encoder: {' or '.join(dict.fromkeys(encoders(family)[number] for family in FAMILIES))}", ""]
-        lines += ["| | " + " | ".join(FAMILIES) + " |", "|---" * (len(FAMILIES) + 1) + "|"]
+    for title, networks in columns().items():
+        heads = [encoder if family == "classifier" else family for family, encoder in networks]
+        lines += ["", f"## {title}", ""]
+        lines += ["| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
         for method in METHODS:
-            cells = [cell(done.get(Row(method, f, encoders(f)[number]).name), reasons) for f in FAMILIES]
+            cells = [cell(done.get(Row(method, *network).name), reasons) for network in networks]
             lines.append(f"| {method} | " + " | ".join(cells) + " |")
     if reasons:
         lines += ["", "## Reasons", "", *(f"{number}. {reason}" for number, reason in enumerate(reasons, 1))]
@@ -287,7 +308,7 @@ def cell(line: dict[str, Any] | None, reasons: list[str]) -> str:
     return f"{line['status']} ({reasons.index(line['why']) + 1})"
 
 
-def run_all(only: str, minutes: float | None, limit: float) -> int:
+def run_all(only: str, minutes: float | None, limits: Limits) -> int:
     """Do every row that is not done yet; return the number of failures among all."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     rows = list(all_rows())
@@ -300,7 +321,7 @@ def run_all(only: str, minutes: float | None, limit: float) -> int:
                 continue
             if deadline and time.monotonic() > deadline:
                 break
-            done[row.name] = line = do_row(row, Path(work), limit)
+            done[row.name] = line = do_row(row, Path(work), limits)
             with ROWS.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
             print(f"{line['status']:15} {row.name} ({line['seconds']} s) {line.get('why', '')}", flush=True)
@@ -310,19 +331,13 @@ def run_all(only: str, minutes: float | None, limit: float) -> int:
 
 
 def main() -> int:
-    """Read the arguments; ``--phase`` and ``--work`` are for the processes of a row."""
+    """Do every row that is not done yet; an error where any failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="do the rows whose method/family/encoder holds this text")
     parser.add_argument("--minutes", type=float, help="begin no row after this time")
     parser.add_argument("--limit", type=float, default=300, help="seconds for each process of a row")
-    parser.add_argument("--phase", choices=["reduce", "check"], help=argparse.SUPPRESS)
-    parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if not args.phase:
-        return 1 if run_all(args.only, args.minutes, args.limit) else 0
-    phase = reduce_row if args.phase == "reduce" else check_row
-    print(json.dumps(phase(Row(*args.only.split("/")), args.work)))
-    return 0
+    return 1 if run_all(args.only, args.minutes, Limits(args.limit, MEMORY, THREADS)) else 0
 
 
 if __name__ == "__main__":

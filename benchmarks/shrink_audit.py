@@ -14,14 +14,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
-import resource
 import shutil
 import sys
 import tempfile
 import time
-import traceback
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -31,6 +27,7 @@ from typing import Any
 import numpy as np
 import torch
 import torchvision
+from processes import Limits, in_process
 from shrinkers import SHRINKERS
 from torch import Tensor, nn
 from zeroed import difference_from_zeroed, mark
@@ -164,46 +161,6 @@ def _costs(network: nn.Module, images: Tensor) -> dict[str, Any]:
 
 
 # --- in the process that was started ---
-
-
-def in_process(limits: Limits, phase: Callable[..., dict[str, Any]], *given: Any) -> dict[str, Any]:
-    """Run a phase in a process of its own; its failure is a result like any other."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["shrink_audit"])
-    here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(there, limits.gigabytes, phase, given))
-    process.start()
-    there.close()
-    try:
-        answered = here.poll(limits.seconds)
-        answer: dict[str, Any] = here.recv() if answered else {"why": f"not finished within {limits.seconds:g} s"}
-    except EOFError:
-        process.join()
-        answer = {"why": f"the process ended with {process.exitcode}, perhaps for more than {limits.gigabytes:g} GB"}
-    process.kill()
-    process.join()
-    return answer
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a process may take."""
-
-    seconds: float
-    gigabytes: float
-
-
-def _answer(pipe: Any, gigabytes: float, phase: Callable[..., dict[str, Any]], given: tuple[Any, ...]) -> None:
-    resource.setrlimit(resource.RLIMIT_DATA, (int(gigabytes * 1e9), int(gigabytes * 1e9)))
-    torch.set_num_threads(THREADS)
-    warnings.simplefilter("ignore")
-    try:
-        pipe.send(phase(*given))
-    except MemoryError:
-        pipe.send({"why": f"takes more than {gigabytes:g} GB"})
-    except Exception as error:  # a tool may fail in any way: that is the result
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        pipe.send({"why": f"{type(error).__name__}: {one_line(error, 160)} ({Path(last.filename).name}:{last.lineno})"})
 
 
 def do_case(case: Case, limits: Limits) -> dict[str, Any]:
@@ -360,7 +317,7 @@ def main() -> int:
             continue
         if time.monotonic() > deadline:
             break
-        done[case.name] = row = do_case(case, Limits(args.limit, args.memory))
+        done[case.name] = row = do_case(case, Limits(args.limit, args.memory, THREADS))
         with ROWS.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         said = ", ".join(f"{tool} {_cells(row[DENSE], row[tool])[0]}" for tool in SHRINKERS)
