@@ -15,14 +15,14 @@ from torch import Tensor
 from tinysight.config import Config, digest_of
 from tinysight.data.sample import spread
 from tinysight.data.source import DATA
-from tinysight.errors import UserError, unknown_name
+from tinysight.errors import UserError
 from tinysight.files import write_text
 from tinysight.job import Job, job_from_recipe
 from tinysight.progress import Progress
 from tinysight.recipe import recipe_of_run
-from tinysight.reduction.channels.criteria import CRITERIA
 from tinysight.reduction.channels.sensitivity import trials
 from tinysight.reduction.network import CHECKPOINT, Network, load_network
+from tinysight.reduction.structure.prune import known_criterion
 from tinysight.report.figures import png_figure
 from tinysight.report.terminal import plain_console
 from tinysight.ship import find_candidate
@@ -58,15 +58,17 @@ def print_sensitivity(run: Path, candidate: str, criterion: str, images: int, *,
     Args:
         run: the folder of a run.
         candidate: what ``find_candidate`` understands.
-        criterion: a row of ``CRITERIA``, by which the weakest channels go first.
+        criterion: as for ``prune``, by which the weakest channels go first.
         images: how many training images are scored.
         trust: let the run's recipe import the network it names.
 
     Raises:
         UserError: there is no such run, candidate or criterion, or nothing in it can be cut.
     """
-    if criterion not in CRITERIA:
-        raise UserError(str(unknown_name("criterion", criterion, CRITERIA)))
+    try:
+        known_criterion(criterion)
+    except ValueError as error:
+        raise UserError(str(error)) from error
     record = find_candidate(run, candidate)
     job = job_from_recipe(recipe_of_run(run), run / DATA, trust=trust)
     network = load_network(run / (record.artifact or "") / CHECKPOINT, into=job.pristine, trust=trust).float_part

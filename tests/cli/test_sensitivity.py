@@ -41,7 +41,7 @@ def test_an_interrupted_call_goes_on_from_what_was_scored(cli, own: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--criterion", "l3"], "did you mean"),
+        (["--criterion", "talor"], "did you mean"),
         (["--candidate", "nobody"], "0 candidates"),
         (["--images", 1], "2"),
     ],

@@ -30,10 +30,10 @@ def importance(network: nn.Module, criterion: str, seed: int = 0) -> Tensor | No
     return criteria.importance(criterion, Evidence(network, graph, losses, seed)).get(graph.groups[0].name)
 
 
-@pytest.mark.parametrize("criterion", ["l1", "l2"])
+@pytest.mark.parametrize("criterion", ["l1", "l2", "l4", "linf"])
 def test_norms_are_those_of_the_filters(criterion: str):
     network = chain()
-    expected = network[0].weight.detach().flatten(1).norm(p=int(criterion[1]), dim=1)
+    expected = network[0].weight.detach().flatten(1).norm(p=float(criterion[1:]), dim=1)
     assert torch.allclose(importance(network, criterion).float(), expected)
 
 

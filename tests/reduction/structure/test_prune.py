@@ -6,6 +6,7 @@ import copy
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 from torch.nn import functional
 
@@ -13,10 +14,10 @@ from tests.reduction.channels.networks import Refusing, Residual, conv
 from tinysight.errors import UserError
 from tinysight.measure.layers import exported_bytes
 from tinysight.progress import Progress
-from tinysight.reduction.channels.criteria import CRITERIA
+from tinysight.reduction.channels import criteria
 from tinysight.reduction.network import Network
 from tinysight.reduction.step import NotApplicable
-from tinysight.reduction.structure.prune import Prune
+from tinysight.reduction.structure.prune import CRITERIA, Prune
 from tinysight.reduction.verify import largest_difference
 
 
@@ -96,11 +97,21 @@ class Tokens(nn.Module):
         return functional.interpolate(scores, scale_factor=4)
 
 
-@pytest.mark.parametrize("criterion", [name for name in CRITERIA if name != "norm_scale"])
+@pytest.mark.parametrize("criterion", ["l1", *(name for name in CRITERIA if name != "norm_scale")])
 def test_every_criterion_judges_heads_and_channels(make_network, make_context, criterion: str):
     module = pruned(make_network(Tokens()), make_context, criterion=criterion, images=4).module
     assert module.attention.num_heads == (4 if criterion == "activation" else 2)  # no output shows the heads
     assert module.stem.out_channels == 6
+
+
+def test_every_criterion_has_a_row():
+    assert set(CRITERIA) == set(criteria.CRITERIA)
+
+
+@pytest.mark.parametrize(("name", "near"), [("taylr", "taylor"), ("l0", "l"), ("lnf", "linf")])
+def test_an_unknown_criterion_suggests_the_nearest(name: str, near: str):
+    with pytest.raises(ValidationError, match=f"did you mean '{near}"):
+        Prune(criterion=name)
 
 
 def test_bytes_are_those_of_the_exported_file(make_network, make_context):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -32,14 +33,9 @@ class Evidence:
     seed: int
 
 
-def _l1(evidence: Evidence) -> Importance:
-    """The sum of absolute weights of a filter (Li et al. 2017)."""
-    return {axis: _rows(evidence.module, axis).abs().sum(1) for axis in evidence.graph.makes}
-
-
-def _l2(evidence: Evidence) -> Importance:
-    """The Euclidean norm of a filter (He et al. 2018)."""
-    return {axis: _rows(evidence.module, axis).norm(dim=1) for axis in evidence.graph.makes}
+def _norm(order: float, evidence: Evidence) -> Importance:
+    """The Ln norm of a filter: L1 is the sum of absolute weights (Li et al. 2017), L2 Euclid's (He et al. 2018)."""
+    return {axis: _rows(evidence.module, axis).norm(order, dim=1) for axis in evidence.graph.makes}
 
 
 def _fpgm(evidence: Evidence) -> Importance:
@@ -144,8 +140,6 @@ class Criterion(NamedTuple):
 
 
 CRITERIA: dict[str, Criterion] = {
-    "l1": Criterion(_l1, _mean),
-    "l2": Criterion(_l2, _mean),
     "fpgm": Criterion(_fpgm, _mean),
     "norm_scale": Criterion(_norm_scale, _mean),
     "activation": Criterion(_activation, _mean),
@@ -156,8 +150,11 @@ CRITERIA: dict[str, Criterion] = {
 
 
 def importance(name: str, evidence: Evidence) -> dict[str, Tensor]:
-    """Return by group the importance of each of its units; groups a criterion knows nothing about are left out."""
-    criterion = CRITERIA[name]
+    """Return by group the importance of each of its units; groups a criterion knows nothing about are left out.
+
+    ``name`` is a row of ``CRITERIA``, or that of a norm: l1, l2, …, linf.
+    """
+    criterion = CRITERIA.get(name) or Criterion(partial(_norm, float(name.removeprefix("l"))), _mean)
     found = criterion.judge(evidence)
     return {
         group.name: torch.stack([criterion.joined(_of_unit(unit, known, found)) for unit in group.units])

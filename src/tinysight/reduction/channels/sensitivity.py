@@ -44,7 +44,7 @@ def trials(
 
     Args:
         network: whose layers are tried; it is left as it was.
-        criterion: a row of ``CRITERIA``; layers it cannot judge are left out, and so are those whose cut alone does
+        criterion: as for ``prune``; layers it cannot judge are left out, and so are those whose cut alone does
             not run.
         losses: the loss of each of some training batches, for criteria that look at it.
         keeps: shares of channels.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from tinysight.errors import unknown_name
 from tinysight.reduction.naming import refuse_unknown_layers
 from tinysight.reduction.step import Context, NotApplicable, StructureReduction
 from tinysight.reduction.summary import Summary
@@ -16,8 +18,25 @@ if TYPE_CHECKING:
 
     from tinysight.reduction.network import Network
 
-__all__ = ["Prune"]
+__all__ = ["CRITERIA", "Prune", "known_criterion"]
 
+NORM = re.compile(r"l([1-9]|inf)")
+CRITERIA = ("fpgm", "norm_scale", "activation", "taylor", "obd", "random")
+"""Besides the norms l1, l2, … and linf."""
+
+
+def known_criterion(name: str) -> str:
+    """Return ``name`` where it is a criterion.
+
+    Raises:
+        ValueError: it is none, with the nearest there is.
+    """
+    if name not in CRITERIA and not NORM.fullmatch(name):
+        raise ValueError(str(unknown_name("criterion", name, (*CRITERIA, "l1", "l2", "linf"))))
+    return name
+
+
+Criterion = Annotated[str, AfterValidator(known_criterion)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 FAR = 0.05
@@ -43,7 +62,7 @@ class Prune(StructureReduction):
 
     keep: float = Field(0.5, gt=0, lt=1)
     of: Literal["channels", "macs", "parameters", "bytes", "latency"] = "channels"
-    criterion: Literal["l1", "l2", "fpgm", "norm_scale", "activation", "taylor", "obd", "random"] = "l1"
+    criterion: Criterion = "l1"
     scope: Literal["layer", "global"] = "layer"
     rounds: int = Field(1, ge=1, le=100)
     least: float = Field(0.1, ge=0, lt=1)
