@@ -34,3 +34,14 @@ def test_a_channel_count_in_the_code_is_named_with_its_line(cli, recipe: Path) -
     assert answer.code == 0, answer.err
     assert "two: 'return self.head(self.two(one).view(-1, 8" in " ".join(answer.out.split())
     assert "one " in answer.out.partition("stay whole")[0]
+
+
+def test_heads_of_an_attention_of_torch_can_be_cut(cli, recipe: Path) -> None:
+    sizes = "{image_size: 64, patch_size: 16, num_layers: 1, num_heads: 4, hidden_dim: 16, mlp_dim: 32}"
+    network = f"model={{import: 'torchvision.models:VisionTransformer', args: {sizes}}}"
+    answer = cli("reduce", recipe, network, "--dry-run", "--trust")
+    assert answer.code == 0, answer.err
+    (row,) = [
+        line.split() for line in answer.out.splitlines() if line.startswith("encoder.layers.encoder_layer_0.self")
+    ]
+    assert row[-2:] == ["4", "12"]  # four heads, each of four channels of q, k and v
