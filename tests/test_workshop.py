@@ -70,7 +70,7 @@ def test_what_was_never_made_has_no_artifact(made):
 def test_every_measurement_is_filled_in(made):
     line = made[2].line()
     # A prospect is measured only where networks are chosen before they are trained, and this one was not trained.
-    assert [name for name, value in line.items() if value is None] == ["prospect", "training"]
+    assert [name for name, value in line.items() if value is None] == ["summary", "prospect", "training"]
 
 
 def test_bytes_are_those_of_the_artifact(made):
