@@ -235,9 +235,10 @@ def sweep_lines(run: Run) -> Iterator[str]:
     assert quality
     for sweep in sweeps_of(run.records):
         lengths = sorted({epochs for line in sweep.lines for epochs, _ in line.points})
-        yield f"{quality.metric} on {quality.split}, %, by {sweep.x}: mean and range of up to {sweep.seeds} seeds."
+        spread = f": mean and range of up to {sweep.seeds} seeds" if sweep.seeds > 1 else ""
+        yield f"{sweep.title}: {quality.metric} on {quality.split}, %, by {sweep.x}{spread}."
         yield ""
-        yield "| | " + " | ".join(f"{length:g}" for length in lengths) + " |"
+        yield "| | " + " | ".join(f"{length:.3g}" for length in lengths) + " |"
         yield "|" + "---|" * (len(lengths) + 1)
         for line in sweep.lines:
             cells = {epochs: f"{mean:.2f}" for epochs, mean in line.points}
