@@ -94,7 +94,7 @@ def _scored(network: Network, job: Job, criterion: str, images: int, kept: Path)
     batches = Batches(samples, network.input, job.task, augment=False)
     loss = task_loss("cross_entropy", job.task)
 
-    def losses() -> Iterator[Tensor]:
+    def losses(judged: Network) -> Iterator[Tensor]:
         for batch in batches.plain(BATCH_SIZE):
             yield loss(batch, judged.scores(batch.images))
 
@@ -102,10 +102,9 @@ def _scored(network: Network, job: Job, criterion: str, images: int, kept: Path)
         scores = network.copy().scores.to(device).eval()
         return score_images(scores, batches, network.input, job.task, loss, BATCH_SIZE, device)["score"]
 
-    judged = network.copy()
     known = {(one.layer, one.keep): one for one in _read(kept)}
     whole = known.get(("", 1.0)) or _keep(Score(layer="", units=0, keep=1.0, macs=1.0, score=score(network)), kept)
-    waiting = list(trials(judged, criterion, losses, KEEPS))
+    waiting = list(trials(network, criterion, losses, KEEPS))
     found = []
     with progress.track("cutting layers", len(waiting)) as tick:
         for trial in waiting:

@@ -27,6 +27,13 @@ def test_layers_are_listed_with_what_they_score_and_drawn(cli, own: Path) -> Non
     assert all(0 < row["macs"] < 1 for row in rows[1:])
 
 
+@pytest.mark.parametrize("criterion", ["taylor", "activation"])
+def test_criteria_that_run_the_network_judge_its_layers(cli, own: Path, criterion: str) -> None:
+    answer = cli("sensitivity", own, "--images", 4, "--criterion", criterion)
+    assert answer.code == 0, answer.err
+    assert "% kept" in answer.out
+
+
 def test_an_interrupted_call_goes_on_from_what_was_scored(cli, own: Path) -> None:
     assert cli("sensitivity", own, "--images", 4).code == 0
     (kept,) = (own / "sensitivity").glob("*.jsonl")

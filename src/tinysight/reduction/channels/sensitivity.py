@@ -38,7 +38,7 @@ class Trial:
 
 
 def trials(
-    network: Network, criterion: str, losses: Callable[[], Iterator[Tensor]], keeps: Sequence[float]
+    network: Network, criterion: str, losses: Callable[[Network], Iterator[Tensor]], keeps: Sequence[float]
 ) -> Iterator[Trial]:
     """Yield a trial for every layer that can be cut and every share of ``keeps``, in the network's order.
 
@@ -46,14 +46,15 @@ def trials(
         network: whose layers are tried; it is left as it was.
         criterion: as for ``prune``; layers it cannot judge are left out, and so are those whose cut alone does
             not run.
-        losses: the loss of each of some training batches, for criteria that look at it.
+        losses: runs a network and gives the loss of each of some training batches, for criteria that look at it.
         keeps: shares of channels.
     """
     images = network.example(batch=2)
     free = free_attentions(network.module, images)
     whole = replace(network, module=with_free_attentions(network.copy().module, free))
     graph = channel_graph(whole.module, images)
-    judged = importance(criterion, Evidence(whole.copy().module, graph, losses, seed=0))
+    asked = whole.copy()
+    judged = importance(criterion, Evidence(asked.module, graph, lambda: losses(asked), seed=0))
     shapes = Shapes(whole.module, graph, images)
     macs = count_macs(shapes.network, shapes.images)
     for group in graph.groups:
