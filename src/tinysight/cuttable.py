@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from tinysight.networks import open_network
-from tinysight.reduction.channels.attention import free_attentions, with_free_attentions
+from tinysight.reduction.channels.attention import freed
 from tinysight.reduction.channels.graph import ChannelGraph, channel_graph
 from tinysight.reduction.channels.transaction import cut_proven
 from tinysight.report.terminal import plain_console
@@ -31,7 +31,7 @@ def print_cuttable(what: str, overrides: Sequence[str], *, trust: bool = False) 
     """
     _, network = open_network(what, overrides, trust=trust)
     images = network.example(batch=2)
-    module = with_free_attentions(network.copy().module, free_attentions(network.module, images))
+    module, _ = freed(network.module, images)
     graph = channel_graph(module, images)
     second = {unit.number for group in graph.groups for unit in group.units[1::2]}
     rolled_back = cut_proven(module, graph, second, images).refused

@@ -87,7 +87,8 @@ class Job:
     def shortlists(self) -> bool:
         """Whether networks are chosen before they are trained."""
         variants = [variant for stage in self.stages for variant in stage.variants]
-        return any(variant.changes == "architecture" or variant.damages for variant in variants)
+        heals = any(stage.trains for stage in self.stages)
+        return any(variant.changes == "architecture" or (variant.damages and heals) for variant in variants)
 
     @property
     def faster_precisions(self) -> list[PrecisionReduction]:

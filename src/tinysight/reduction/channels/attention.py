@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from tinysight.reduction.verify import EXACT, relative_difference, run
 
-__all__ = ["FreeAttention", "free_attentions", "with_free_attentions"]
+__all__ = ["FreeAttention", "free_attentions", "freed", "with_free_attentions"]
 
 
 class FreeAttention(nn.Module):
@@ -56,6 +56,12 @@ class FreeAttention(nn.Module):
         """(batch, tokens, channels) or (tokens, batch, channels) -> (batch, heads, tokens, head width)."""
         tokens = tokens if self.batch_first else tokens.transpose(0, 1)
         return tokens.view(*tokens.shape[:2], self.num_heads, -1).transpose(1, 2)
+
+
+def freed(network: nn.Module, images: Tensor) -> tuple[nn.Module, list[str]]:
+    """Return a copy whose attentions are free, as far as the outputs allow, and their paths."""
+    paths = free_attentions(network, images)
+    return with_free_attentions(copy.deepcopy(network), paths), paths
 
 
 def free_attentions(network: nn.Module, images: Tensor) -> list[str]:

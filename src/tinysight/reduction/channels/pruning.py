@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from tinysight.measure.layers import exported_bytes
-from tinysight.reduction.channels.attention import free_attentions, with_free_attentions
+from tinysight.reduction.channels.attention import freed
 from tinysight.reduction.channels.criteria import Evidence, importance
 from tinysight.reduction.channels.cut import channels_left, cut
 from tinysight.reduction.channels.graph import Group, channel_graph
@@ -17,7 +17,7 @@ from tinysight.reduction.channels.selection import HALVINGS, Limits, choose, cos
 from tinysight.reduction.channels.shapes import Shapes
 from tinysight.reduction.channels.transaction import cut_proven
 from tinysight.reduction.judging import losses_on_labels
-from tinysight.reduction.naming import is_inside
+from tinysight.reduction.naming import is_inside, is_wanted
 
 if TYPE_CHECKING:
     from tinysight.reduction.network import Network
@@ -43,9 +43,8 @@ class Pruning:
     def __init__(self, method: Prune, network: Network, context: Context, round_to: int) -> None:
         self._method, self._context, self._round_to = method, context, round_to
         self._images = network.example(batch=2)
-        self.free = free_attentions(network.module, self._images)
-        self._first = replace(network, module=with_free_attentions(network.copy().module, self.free))
-        self.current = self._first
+        module, self.free = freed(network.module, self._images)
+        self.current = replace(network, module=module)
         self._graph = self._whole = channel_graph(self.current.module, self._images)
         self._units = {group.name: len(group.units) for group in self._graph.groups}
         self.cuts: list[dict[str, Any]] = []
@@ -105,8 +104,7 @@ class Pruning:
     def _eligible(self) -> Iterator[Group]:
         method = self._method
         for group in self._graph.groups:
-            wanted = not method.layers or any(is_inside(maker, method.layers) for maker in group.makers)
-            if wanted and not any(is_inside(maker, method.protect) for maker in group.makers):
+            if is_wanted(group.makers, method.layers, method.protect):
                 yield group
 
     def _limits(self, groups: Sequence[Group]) -> Limits:

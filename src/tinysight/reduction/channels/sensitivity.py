@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tinysight.measure.compute import count_macs
-from tinysight.reduction.channels.attention import free_attentions, with_free_attentions
+from tinysight.reduction.channels.attention import freed
 from tinysight.reduction.channels.counts import Fault
 from tinysight.reduction.channels.criteria import Evidence, importance
 from tinysight.reduction.channels.cut import Record, cut
@@ -50,8 +50,7 @@ def trials(
         keeps: shares of channels.
     """
     images = network.example(batch=2)
-    free = free_attentions(network.module, images)
-    whole = replace(network, module=with_free_attentions(network.copy().module, free))
+    whole = replace(network, module=freed(network.module, images)[0])
     graph = channel_graph(whole.module, images)
     asked = whole.copy()
     judged = importance(criterion, Evidence(asked.module, graph, lambda: losses(asked), seed=0))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from tinysight.reduction.naming import is_inside, refuse_unknown_layers
+from tinysight.reduction.naming import is_wanted, refuse_unknown_layers
 from tinysight.reduction.step import Context, NotApplicable, StructureReduction
 from tinysight.reduction.summary import Summary
 
@@ -78,7 +78,7 @@ class Factorize(StructureReduction):
         return replaced(module, record["layers"])
 
     def _is_wanted(self, path: str) -> bool:
-        return (not self.layers or is_inside(path, self.layers)) and not is_inside(path, self.protect)
+        return is_wanted([path], self.layers, self.protect)
 
     def _choose(self, options: Options, network: Network, context: Context) -> dict[str, Choice]:
         """Return forms and ranks by layer: at the level given, or at the largest that gets down to ``keep``."""

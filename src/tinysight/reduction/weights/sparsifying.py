@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from tinysight.reduction.naming import is_inside, refuse_unknown_layers
+from tinysight.reduction.naming import is_wanted, refuse_unknown_layers
 from tinysight.reduction.step import NotApplicable
 from tinysight.reduction.summary import Summary
 from tinysight.reduction.weights.learning import Learning
@@ -44,10 +44,8 @@ class Sparsifying(Learning):
     def _weights(self, module: nn.Module) -> dict[str, nn.Parameter]:
         from tinysight.reduction.sparsity.masks import weights_of
 
-        def is_wanted(path: str) -> bool:
-            return (not self.layers or is_inside(path, self.layers)) and not is_inside(path, self.protect)
-
-        return weights_of(module, {path for path, _ in module.named_modules() if is_wanted(path)})
+        paths = {path for path, _ in module.named_modules() if is_wanted([path], self.layers, self.protect)}
+        return weights_of(module, paths)
 
     def _summary(self, sparse: Network) -> Summary:
         weights = self._weights(sparse.module)
