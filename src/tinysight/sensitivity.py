@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
-from torch import Tensor
 
 from tinysight.config import Config, digest_of
 from tinysight.data.sample import spread
@@ -21,6 +20,7 @@ from tinysight.job import Job, job_from_recipe
 from tinysight.progress import Progress
 from tinysight.recipe import recipe_of_run
 from tinysight.reduction.channels.sensitivity import trials
+from tinysight.reduction.judging import Judge
 from tinysight.reduction.network import CHECKPOINT, Network, load_network
 from tinysight.reduction.structure.prune import known_criterion
 from tinysight.report.figures import png_figure
@@ -94,17 +94,13 @@ def _scored(network: Network, job: Job, criterion: str, images: int, kept: Path)
     batches = Batches(samples, network.input, job.task, augment=False)
     loss = task_loss("cross_entropy", job.task)
 
-    def losses(judged: Network) -> Iterator[Tensor]:
-        for batch in batches.plain(BATCH_SIZE):
-            yield loss(batch, judged.scores(batch.images))
-
     def score(network: Network) -> float:
         scores = network.copy().scores.to(device).eval()
         return score_images(scores, batches, network.input, job.task, loss, BATCH_SIZE, device)["score"]
 
     known = {(one.layer, one.keep): one for one in _read(kept)}
     whole = known.get(("", 1.0)) or _keep(Score(layer="", units=0, keep=1.0, macs=1.0, score=score(network)), kept)
-    waiting = list(trials(network, criterion, losses, KEEPS))
+    waiting = list(trials(network, criterion, Judge(samples, job.task, device, job.seed, progress), KEEPS))
     found = []
     with progress.track("cutting layers", len(waiting)) as tick:
         for trial in waiting:

@@ -43,3 +43,9 @@ def test_without_room_it_says_that_it_is_not_clear():
 def test_it_says_that_another_mark_is_as_near():
     ring = [Box(x, y, x + 10, y + 10) for x in (40, 95, 150) for y in (25, 45, 65) if (x, y) != (95, 45)]
     assert not put(*ring).nearest
+
+
+def test_a_wide_name_begins_where_its_mark_does():
+    beside = Box(25, 50, 35, 60)
+    placed = place(Box(10, 45, 20, 55), 185, 10, ROOM, marks=[Box(10, 45, 20, 55), beside], labels=[])
+    assert placed.clear and placed.box.left == 10

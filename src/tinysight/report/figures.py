@@ -8,9 +8,9 @@ import shutil
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import cycle
+from itertools import cycle, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tinysight.files import draft_of, write_atomically
 from tinysight.report.classes import Matrix
@@ -40,8 +40,26 @@ SMALLEST_BUBBLE, LARGEST_BUBBLE = 20, 360
 """Areas in points squared."""
 NAME_SIZE = 8
 """Of a training's name, in points."""
+WIDER = {"normal": 1.0, "bold": 1.15}
+"""Than the labels' estimate of a text's width."""
 FEW_CLASSES, LONGEST_CLASS = 12, 24
 """Cells of more classes are too small for numbers."""
+
+
+class Bubble(NamedTuple):
+    """A bubble's name and place, its area in points squared, and whether it is named even where nothing is free."""
+
+    name: str
+    x: float
+    y: float
+    area: float
+    must: bool = False
+
+    def box(self, axes: Any, top: float, pixels: float) -> Box:
+        """Return what it covers, in the figure's pixels from the ``top`` down; a point is so many ``pixels``."""
+        x, y = axes.transData.transform((self.x, self.y))
+        radius = (self.area / math.pi) ** 0.5 * pixels
+        return Box(x - radius, top - y - radius, x + radius, top - y + radius)
 
 
 def write_results(run: Path, records: Sequence[CandidateRecord], metric: str, max_drop: float) -> None:
@@ -122,8 +140,7 @@ def _import_matplotlib(folder: Path) -> Any:
 
 
 def _draw_results(axes: Any, marks: Sequence[Mark], metric: str, max_drop: float) -> None:
-    times = [mark.ms for mark in marks]
-    time_axis(axes, times)
+    time_axis(axes, [mark.ms for mark in marks])
     front = pareto_front(marks)
     axes.step([mark.ms for mark in front], [mark.quality for mark in front], where="post", color="#9aa4af", lw=1.2)
     for verdict, colour in COLOURS.items():
@@ -139,8 +156,8 @@ def _draw_results(axes: Any, marks: Sequence[Mark], metric: str, max_drop: float
                 label=verdict,
             )
     _draw_floor(axes, marks, max_drop)
-    _name_ends(axes, marks, (min(times) * max(times)) ** 0.5)
     _describe_results(axes, marks, metric, max_drop)
+    _name_ends(axes, marks)
 
 
 def _draw_trainings(axes: Any, trainings: Sequence[Trained], metric: str) -> None:
@@ -169,28 +186,44 @@ def _draw_trainings(axes: Any, trainings: Sequence[Trained], metric: str) -> Non
 
 
 def _name_trainings(axes: Any, trainings: Sequence[Trained]) -> None:
-    """Write each name where it covers nothing; in a crowd some stay unnamed, and the page's chart has them all."""
+    """Name those that find room, the best first; the page's chart has them all."""
+    ordered = sorted(trainings, key=lambda one: -one.quality)
+    bubbles = [Bubble(one.name, one.time.learning, one.quality, _area(one, trainings)) for one in ordered]
+    _write_names(axes, bubbles, front_of(trainings), NAME_SIZE, "normal")
+
+
+def _write_names(
+    axes: Any, bubbles: Sequence[Bubble], front: Sequence[tuple[float, float]], size: float, weight: str
+) -> None:
+    """Write each name where it covers nothing; in a crowd those that need not be said stay unsaid.
+
+    ``front`` are the corners of the steps that are drawn.
+    """
     axes.figure.draw_without_rendering()  # lays the plot out, so that places in it are known
     pixels = axes.figure.dpi / 72  # a point
     top = axes.figure.bbox.height
     plot = Box(axes.bbox.x0, top - axes.bbox.y1, axes.bbox.x1, top - axes.bbox.y0)
-    bubbles = []
-    for one in trainings:
-        x, y = axes.transData.transform((one.time.learning, one.quality))
-        radius = (_area(one, trainings) / math.pi) ** 0.5 * pixels
-        bubbles.append(Box(x - radius, top - y - radius, x + radius, top - y + radius))
+    marks = [bubble.box(axes, top, pixels) for bubble in bubbles]
+    lines = list(_steps([axes.transData.transform(corner) for corner in front], top))
     taken: list[Box] = []
-    for one, bubble in sorted(zip(trainings, bubbles, strict=True), key=lambda pair: -pair[0].quality):
-        size = NAME_SIZE * pixels
-        placed = place(bubble, text_width(one.name, size), 1.3 * size, plot, marks=bubbles, labels=taken, lines=[])
-        if placed.clear:
+    for bubble, mark in zip(bubbles, marks, strict=True):
+        width = WIDER[weight] * text_width(bubble.name, size * pixels)
+        placed = place(mark, width, 1.3 * size * pixels, plot, marks=marks, labels=taken, lines=lines)
+        if bubble.name and (placed.clear or bubble.must):
             taken.append(placed.box)
-            before = placed.box.right <= bubble.left
+            before = placed.box.right <= mark.left
             at = (placed.box.right if before else placed.box.left, top - (placed.box.top + placed.box.bottom) / 2)
             paper = {"boxstyle": "square,pad=0.1", "facecolor": "#ffffffc0", "edgecolor": "none"}
-            style = {"va": "center", "fontsize": NAME_SIZE, "bbox": paper}
-            name = axes.annotate(one.name, at, xycoords="figure pixels", ha="right" if before else "left", **style)
-            name.set_in_layout(False)
+            style = {"va": "center", "fontsize": size, "fontweight": weight, "bbox": paper}
+            name = axes.annotate(bubble.name, at, xycoords="figure pixels", ha="right" if before else "left", **style)
+            name.set_in_layout(False)  # a long name must not squeeze the chart
+
+
+def _steps(corners: Sequence[tuple[float, float]], top: float) -> Iterator[Box]:
+    """Yield the lines from corner to corner, first across and then up or down."""
+    for (x, y), (next_x, next_y) in pairwise(corners):
+        yield Box(x, top - y - 1, next_x, top - y + 1)
+        yield Box(next_x - 1, top - max(y, next_y), next_x + 1, top - min(y, next_y))
 
 
 def _area(mark: Mark | Trained, marks: Sequence[Mark] | Sequence[Trained]) -> float:
@@ -211,26 +244,15 @@ def _draw_floor(axes: Any, marks: Sequence[Mark], max_drop: float) -> None:
             name.set_in_layout(False)  # it may lie below what is shown
 
 
-def _name_ends(axes: Any, marks: Sequence[Mark], middle: float) -> None:
-    """Name the reference below its bubble and the best above, towards the side where there is room.
-
-    The two never lie on each other: what is chosen over the reference is not far below it.
-    """
-    for mark in marks:
-        if mark.record.verdict in {"reference", "best"}:
-            left, above = mark.ms > middle, mark.record.verdict == "best"
-            away = (_area(mark, marks) / math.pi) ** 0.5 + 5
-            name = axes.annotate(
-                f"{mark.record.verdict}: {shortened(mark.record.variant)}",
-                (mark.ms, mark.quality),
-                xytext=(6 if left else -6, away if above else -away),
-                textcoords="offset points",
-                ha="right" if left else "left",
-                va="bottom" if above else "top",
-                fontweight="bold",
-                bbox={"boxstyle": "square,pad=0.1", "facecolor": "#ffffffc0", "edgecolor": "none"},
-            )
-            name.set_in_layout(False)  # a long name must not squeeze the chart
+def _name_ends(axes: Any, marks: Sequence[Mark]) -> None:
+    """Name the reference and what was chosen."""
+    ends = {"reference": 0, "best": 1}
+    bubbles = []
+    for mark in sorted(marks, key=lambda mark: ends.get(mark.record.verdict, len(ends))):
+        must = mark.record.verdict in ends
+        name = f"{mark.record.verdict}: {shortened(mark.record.variant)}" if must else ""
+        bubbles.append(Bubble(name, mark.ms, mark.quality, _area(mark, marks), must))
+    _write_names(axes, bubbles, [(mark.ms, mark.quality) for mark in pareto_front(marks)], 10, "bold")
 
 
 def _describe_results(axes: Any, marks: Sequence[Mark], metric: str, max_drop: float) -> None:

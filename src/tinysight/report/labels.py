@@ -94,3 +94,6 @@ def _places(mark: Box, width: float, height: float) -> Iterator[tuple[float, Box
             x = middle_x + right * (reach_x + distance + width / 2)
             y = middle_y + down * (reach_y + distance + height / 2)
             yield distance, Box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+        for top in (mark.top - distance - height, mark.bottom + distance):  # above and below, flush with either side
+            yield distance, Box(mark.left, top, mark.left + width, top + height)
+            yield distance, Box(mark.right - width, top, mark.right, top + height)

@@ -27,7 +27,7 @@ def importance(network: nn.Module, criterion: str, seed: int = 0) -> Tensor | No
             yield network(image).square().mean()
 
     graph = channel_graph(network, IMAGES)
-    return criteria.importance(criterion, Evidence(network, graph, losses, seed)).get(graph.groups[0].name)
+    return criteria.importance(criterion, Evidence(network, graph, losses, losses, seed)).get(graph.groups[0].name)
 
 
 @pytest.mark.parametrize("criterion", ["l1", "l2", "l4", "linf"])

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.reduction.channels.networks import conv
-from tinysight.reduction.judging import losses_on_labels
+from tinysight.reduction.judging import Judge
 from tinysight.reduction.network import Network
 from tinysight.reduction.sparsity.masks import weights_of
 from tinysight.reduction.sparsity.scores import SCORES, Evidence
@@ -23,8 +23,7 @@ def network(make_network) -> Network:
 
 @pytest.fixture
 def evidence(network: Network, make_context) -> Evidence:
-    context = make_context(network)
-    return Evidence(network, weights_of(network.module), lambda copied: losses_on_labels(copied, context, 8), 0)
+    return Evidence(network, weights_of(network.module), Judge.of(make_context(network), 8).on_guesses, 0)
 
 
 @pytest.mark.parametrize("name", SCORES)

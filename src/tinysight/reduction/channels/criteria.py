@@ -25,11 +25,16 @@ Importance = dict[Axis, Tensor]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a criterion may look at: the weights, and the loss of each of some training batches."""
+    """What a criterion may look at.
+
+    ``losses`` gives the loss of each of some training batches on their labels, ``guesses`` that on labels drawn from
+    the network's own scores.
+    """
 
     module: nn.Module
     graph: ChannelGraph
     losses: Callable[[], Iterator[Tensor]]
+    guesses: Callable[[], Iterator[Tensor]]
     seed: int
 
 
@@ -62,15 +67,17 @@ def _norm_scale(evidence: Evidence) -> Importance:
 
 def _taylor(evidence: Evidence) -> Importance:
     """The squared first-order change of the loss without a channel (Molchanov et al. 2019, eq. 8), by batches."""
-    return _first_order(evidence, lambda change: change)
+    return _first_order(evidence, evidence.losses, lambda change: change)
 
 
-def _first_order(evidence: Evidence, of_each: Callable[[Tensor], Tensor]) -> Importance:
+def _first_order(
+    evidence: Evidence, losses: Callable[[], Iterator[Tensor]], of_each: Callable[[Tensor], Tensor]
+) -> Importance:
     """Sum up what the first-order change of the loss without each weight makes, by batches and places."""
     own = [axis for axis in evidence.graph.sizes if axis not in evidence.graph.reads]
     learned = dict(evidence.module.named_parameters(remove_duplicate=False))
     found: dict[Axis, list[Tensor]] = {axis: [] for axis in own if axis.tensor in learned}
-    for loss in evidence.losses():
+    for loss in losses():
         evidence.module.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         for axis, changes in found.items():
@@ -84,9 +91,9 @@ def _first_order(evidence: Evidence, of_each: Callable[[Tensor], Tensor]) -> Imp
 def _obd(evidence: Evidence) -> Importance:
     """Half the loss's second derivative times the square of each weight (LeCun et al. 1990, eq. 5).
 
-    The diagonal of the Hessian is estimated by the empirical Fisher information, the mean of squared gradients.
+    Of the Hessian the diagonal of its Gauss-Newton part, as there: the mean squared gradient on drawn labels.
     """
-    changes = _first_order(evidence, lambda change: change.square())
+    changes = _first_order(evidence, evidence.guesses, lambda change: change.square())
     return {axis: each.mean(0) / 2 for axis, each in changes.items()}
 
 

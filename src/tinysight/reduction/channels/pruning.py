@@ -16,7 +16,7 @@ from tinysight.reduction.channels.graph import Group, channel_graph
 from tinysight.reduction.channels.selection import HALVINGS, Limits, choose, cost_of, smaller_of
 from tinysight.reduction.channels.shapes import Shapes
 from tinysight.reduction.channels.transaction import cut_proven
-from tinysight.reduction.judging import losses_on_labels
+from tinysight.reduction.judging import Judge
 from tinysight.reduction.naming import is_inside, is_wanted
 
 if TYPE_CHECKING:
@@ -92,10 +92,10 @@ class Pruning:
     def _importance(self) -> dict[str, Tensor]:
         """Return the importance of each group's units, in ``global`` scope relative to the group's mean."""
         method, judged = self._method, self.current.copy()
+        judge = Judge.of(self._context, method.images)
         evidence = Evidence(
-            judged.module, self._graph, lambda: losses_on_labels(judged, self._context, method.images),
-            self._context.seed,
-        )  # fmt: skip
+            judged.module, self._graph, lambda: judge.on_labels(judged), lambda: judge.on_guesses(judged), judge.seed
+        )
         found = importance(method.criterion, evidence)
         if method.scope == "layer":
             return found

@@ -18,6 +18,7 @@ from tinysight.reduction.channels.shapes import Shapes
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from tinysight.reduction.judging import Judge
     from tinysight.reduction.network import Network
 
 __all__ = ["Trial", "trials"]
@@ -37,23 +38,24 @@ class Trial:
     make: Callable[[], Network]
 
 
-def trials(
-    network: Network, criterion: str, losses: Callable[[Network], Iterator[Tensor]], keeps: Sequence[float]
-) -> Iterator[Trial]:
+def trials(network: Network, criterion: str, judge: Judge, keeps: Sequence[float]) -> Iterator[Trial]:
     """Yield a trial for every layer that can be cut and every share of ``keeps``, in the network's order.
 
     Args:
         network: whose layers are tried; it is left as it was.
         criterion: as for ``prune``; layers it cannot judge are left out, and so are those whose cut alone does
             not run.
-        losses: runs a network and gives the loss of each of some training batches, for criteria that look at it.
+        judge: for criteria that look at the loss.
         keeps: shares of channels.
     """
     images = network.example(batch=2)
     whole = replace(network, module=freed(network.module, images)[0])
     graph = channel_graph(whole.module, images)
     asked = whole.copy()
-    judged = importance(criterion, Evidence(asked.module, graph, lambda: losses(asked), seed=0))
+    evidence = Evidence(
+        asked.module, graph, lambda: judge.on_labels(asked), lambda: judge.on_guesses(asked), judge.seed
+    )
+    judged = importance(criterion, evidence)
     shapes = Shapes(whole.module, graph, images)
     macs = count_macs(shapes.network, shapes.images)
     for group in graph.groups:

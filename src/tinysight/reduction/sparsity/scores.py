@@ -22,13 +22,13 @@ Scores = dict[str, Tensor]
 class Evidence:
     """What scores may look at; whatever runs the network runs a copy of it.
 
-    ``weights`` are the network's own that are judged, by name; ``losses`` runs a network and gives the loss of each of
-    some training batches.
+    ``weights`` are the network's own that are judged, by name; ``guesses`` runs a network and gives the loss of each of
+    some training batches on labels drawn from its own scores.
     """
 
     network: Network
     weights: Mapping[str, Tensor]
-    losses: Callable[[Network], Iterator[Tensor]]
+    guesses: Callable[[Network], Iterator[Tensor]]
     seed: int
 
 
@@ -49,13 +49,13 @@ def _random(evidence: Evidence) -> Scores:
 def _obd(evidence: Evidence) -> Scores:
     """Optimal Brain Damage: half the loss's second derivative times the weight squared (LeCun et al. 1990, eq. 5).
 
-    The diagonal of the Hessian is estimated by the empirical Fisher information, the mean of squared gradients.
+    Of the Hessian the diagonal of its Gauss-Newton part, as there: the mean squared gradient on drawn labels.
     """
     network = evidence.network.copy()
     own = weights_of(network.module)
     squares = {name: torch.zeros_like(own[name]) for name in evidence.weights}
     batches = 0
-    for loss in evidence.losses(network):
+    for loss in evidence.guesses(network):
         network.module.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         batches += 1

@@ -105,11 +105,9 @@ class Sparsify(Sparsifying):
         return masks
 
     def _scores(self, network: Network, context: Context) -> dict[str, Tensor]:
-        from tinysight.reduction.judging import losses_on_labels
+        from tinysight.reduction.judging import Judge
         from tinysight.reduction.sparsity.scores import SCORES, Evidence
 
-        evidence = Evidence(
-            network, self._weights(network.module), lambda copied: losses_on_labels(copied, context, self.images),
-            context.seed,
-        )  # fmt: skip
+        judge = Judge.of(context, self.images)
+        evidence = Evidence(network, self._weights(network.module), judge.on_guesses, judge.seed)
         return SCORES[self.criterion](evidence)
