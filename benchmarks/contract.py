@@ -53,6 +53,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "sparsify": {"epochs": 1, "batch_size": 4, "sparsity": 0.5},
     "lottery": {"epochs": 1, "batch_size": 4, "sparsity": 0.5, "rounds": 1},
     "distil": {"epochs": 1, "batch_size": 4},
+    "born_again": {"epochs": 1, "batch_size": 4},
     "bf16": {},
     "fp16": {},
     "int8": {"images": 8},

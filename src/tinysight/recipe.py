@@ -261,6 +261,8 @@ def _reader(settings: Any, base: Path, problems: list[str]) -> Reader | None:
 
 
 def _path(value: Any, base: Path, where: str, problems: list[str]) -> Any:
+    if isinstance(value, list):
+        return [_path(each, base, where, problems) for each in value]
     if not isinstance(value, str):
         return value  # the schema says what is wrong with it
     expanded = os.path.expanduser(os.path.expandvars(value))

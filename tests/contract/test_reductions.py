@@ -58,6 +58,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "sparsify": {"epochs": 1, "batch_size": 4, "sparsity": 0.5},
     "lottery": {"epochs": 1, "batch_size": 4, "sparsity": 0.5, "rounds": 1},
     "distil": {"epochs": 1, "batch_size": 4},
+    "born_again": {"epochs": 1, "batch_size": 4},
     "bf16": {},
     "fp16": {},
     "int8": {"images": 4},
@@ -363,6 +364,10 @@ class TestLottery(Contract):
 
 class TestDistil(Contract):
     name, unfit, reason = "distil", "Residual", "no weights to train"
+
+
+class TestBornAgain(Contract):
+    name, unfit, reason = "born_again", "Residual", "no weights to train"
 
 
 class TestBf16(Contract):

@@ -43,7 +43,7 @@ def test_hard_and_soft_loss_are_mixed():
         random_targets(2, 16, 16),
     )
     expected = 0.75 * cross_entropy(scores, targets) + 0.25 * soft_target_loss(scores, teacher, 2.0)
-    loss = soft_targets(task_loss("cross_entropy", TASK), soft=0.25, temperature=2.0)
+    loss = soft_targets(task_loss("cross_entropy", TASK), labels=0.75, soft=0.25, temperature=2.0)
     torch.testing.assert_close(loss(Batch(IMAGES, targets, teacher), scores), expected)
 
 
@@ -52,7 +52,7 @@ def test_the_coarser_map_decides_the_size(student: tuple[int, ...]):
     scores, teacher, targets = random_scores(*student), random_scores(2, 3, 8, 8, seed=1), random_targets(2, 16, 16)
     one, other = at_smaller_size(scores, teacher)
     expected = 0.5 * cross_entropy(scores, targets) + 0.5 * soft_target_loss(one, other, 2.0)
-    loss = soft_targets(task_loss("cross_entropy", TASK), soft=0.5, temperature=2.0)
+    loss = soft_targets(task_loss("cross_entropy", TASK), labels=0.5, soft=0.5, temperature=2.0)
     assert one.shape == other.shape == (2, 3, min(student[2], 8), min(student[3], 8))
     torch.testing.assert_close(loss(Batch(IMAGES, targets, teacher), scores), expected)
 
@@ -64,7 +64,7 @@ def test_scores_of_class_numbers_have_no_size():
 
 def test_photos_without_labels_count_in_the_soft_part_alone():
     scores, teacher = random_scores(1, 3, 4, 4), random_scores(1, 3, 4, 4, seed=1)
-    loss = soft_targets(task_loss("cross_entropy", TASK), soft=0.25, temperature=2.0)
+    loss = soft_targets(task_loss("cross_entropy", TASK), labels=0.75, soft=0.25, temperature=2.0)
     value = loss(Batch(IMAGES, torch.full((1, 4, 4), 255), teacher), scores)
     torch.testing.assert_close(value, 0.25 * soft_target_loss(scores, teacher, 2.0))
 
@@ -83,7 +83,7 @@ def test_one_sigmoid_plane_learns_from_one():
         random_targets(2, 4, 4) % 2,
     )
     hard = task_loss("cross_entropy", Segmentation(("ground", "plant")))
-    value = soft_targets(hard, soft=1.0, temperature=1.0)(Batch(IMAGES, targets, teacher), student)
+    value = soft_targets(hard, labels=0.0, soft=1.0, temperature=1.0)(Batch(IMAGES, targets, teacher), student)
     own, other = torch.sigmoid(teacher), torch.sigmoid(student)
     expected = (own * (own / other).log() + (1 - own) * ((1 - own) / (1 - other)).log()).mean()
     torch.testing.assert_close(value, expected)

@@ -93,6 +93,17 @@ class Network:
         """Return an independent copy, weights included."""
         return replace(self, module=copy.deepcopy(self.module))
 
+    def drawn_anew(self, seed: int) -> Network:
+        """Return a copy whose layers have drawn their weights again."""
+        drawn = self.copy()
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            for module in drawn.module.modules():
+                reset = getattr(module, "reset_parameters", None)
+                if callable(reset):
+                    reset()
+        return drawn
+
     def with_step(self, step: Step, module: nn.Module | None = None) -> Network:
         """Return a network with ``step`` appended and, where given, a new module."""
         return replace(self, module=self.module if module is None else module, steps=(*self.steps, step))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tinysight.reduction.architecture.decoder import Decoder
 from tinysight.reduction.architecture.encoder import Encoder
 from tinysight.reduction.architecture.fresh import Fresh
+from tinysight.reduction.distillation.born_again import BornAgain
 from tinysight.reduction.distillation.distil import Distil
 from tinysight.reduction.input.resize import Resize
 from tinysight.reduction.precision.bf16 import Bf16
@@ -42,6 +43,7 @@ METHODS: dict[str, type[Reduction]] = {
         Recalibrate,
         Finetune,
         Distil,
+        BornAgain,
         Bf16,
         Fp16,
         Int8,

@@ -17,6 +17,7 @@ __all__ = [
     "HISTORY",
     "Line",
     "device_name",
+    "join_histories",
     "read_history",
     "seconds_trained",
     "starved",
@@ -39,6 +40,12 @@ An epoch that another training did, in a trunk the two share, took 0 seconds.
 def write_history(folder: Path, history: Sequence[Line]) -> None:
     """Write one line an epoch."""
     write_text(folder / HISTORY, "".join(json.dumps(line) + "\n" for line in history))
+
+
+def join_histories(folder: Path, parts: Sequence[Path]) -> None:
+    """Write the lines of several trainings, one after the other, as those of one."""
+    done = [line for part in parts for line in read_history(part)]
+    write_history(folder, [line | {"epoch": epoch} for epoch, line in enumerate(done, 1)])
 
 
 def device_name(device: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -11,6 +12,7 @@ from tinysight.reduction.step import Context, NotApplicable, WeightsReduction
 from tinysight.training.settings import Optimizer, Training
 
 if TYPE_CHECKING:
+    from tinysight.reduction.distillation.lesson import Pupil
     from tinysight.reduction.network import Network
     from tinysight.training.batches import Source
     from tinysight.training.loop import AfterStep
@@ -58,8 +60,9 @@ class Learning(WeightsReduction):
         batches: Source,
         loss: Loss,
         watching: Callable[[Network], AfterStep] | None = None,
+        beside: Callable[[Network], AbstractContextManager[Pupil]] | None = None,
     ) -> Network:
-        """Train a copy; ``watching`` makes of it what is called after every step.
+        """Train a copy; ``watching`` makes of it what is called after every step, ``beside`` puts a teacher beside it.
 
         What a method before has set to zero stays zero.
         """
@@ -70,19 +73,20 @@ class Learning(WeightsReduction):
         watching = watching or (holding if network.is_sparse else None)
         settings = self.model_dump(mode="json", exclude={"epochs", "cool_down"})
         made_from = [self.name, self.version, context.parent, settings, self.outside, batches.count(self.batch_size)]
-        fit(
-            student.scores,
-            batches,
-            loss,
-            self.training,
-            device=context.device,
-            seed=context.seed if self.seed is None else self.seed,
-            folder=context.folder,
-            progress=context.progress,
-            what=self.name,
-            trunk=context.shared(made_from) if self.schedule == "constant" else None,
-            after_step=watching(student) if watching else None,
-        )
+        with beside(student) if beside else nullcontext() as pupil:
+            fit(
+                pupil or student.scores,
+                batches,
+                pupil.loss_with(loss) if pupil else loss,
+                self.training,
+                device=context.device,
+                seed=context.seed if self.seed is None else self.seed,
+                folder=context.folder,
+                progress=context.progress,
+                what=self.name,
+                trunk=context.shared(made_from) if self.schedule == "constant" else None,
+                after_step=watching(student) if watching else None,
+            )
         return student
 
     @staticmethod

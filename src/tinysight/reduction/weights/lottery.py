@@ -60,7 +60,7 @@ class Lottery(Sparsifying):
             masks = chosen(scores, 1 - stay, self.scope)
             context.progress.say(f"lottery: after round {number}, {100 * stay:.1f} % of the weights stay")
         if self.restart == "random":
-            start = _drawn_anew(network, context.seed)
+            start = network.drawn_anew(context.seed + 1)
         ticket = self._round(start, masks, self.rounds + 1, context)
         settings = self.model_dump(mode="json") | {"images": len(context.train)}
         return ticket.with_step(self.step(settings, self._summary(ticket)))
@@ -68,7 +68,7 @@ class Lottery(Sparsifying):
     def _round(self, start: Network, masks: dict[str, Tensor], number: int, context: Context) -> Network:
         """Train once from ``start``, zeros held; the first round keeps the weights to go back to."""
         from tinysight.training.batches import Batches
-        from tinysight.training.history import read_history, write_history
+        from tinysight.training.history import join_histories
         from tinysight.training.losses import task_loss
 
         batches = Batches(context.train, start.input, context.task, augment=context.augment)
@@ -79,8 +79,7 @@ class Lottery(Sparsifying):
             start, replace(context, folder=context.folder / f"round_{number}"), batches,
             task_loss("cross_entropy", context.task), lambda student: self._watching(student, masks, number, context),
         )  # fmt: skip
-        done = [line for one in range(1, number + 1) for line in read_history(context.folder / f"round_{one}")]
-        write_history(context.folder, [line | {"epoch": epoch} for epoch, line in enumerate(done, 1)])
+        join_histories(context.folder, [context.folder / f"round_{one}" for one in range(1, number + 1)])
         return trained
 
     def _watching(self, student: Network, masks: dict[str, Tensor], number: int, context: Context) -> AfterStep:
@@ -107,17 +106,3 @@ class Lottery(Sparsifying):
         start = network.copy()
         load_model(Versioned(start.module), context.folder / START)  # type: ignore[arg-type]
         return start
-
-
-def _drawn_anew(network: Network, seed: int) -> Network:
-    """Return a copy whose layers have drawn their weights again, by another seed."""
-    import torch
-
-    drawn = network.copy()
-    with torch.random.fork_rng():
-        torch.manual_seed(seed + 1)
-        for module in drawn.module.modules():
-            reset = getattr(module, "reset_parameters", None)
-            if callable(reset):
-                reset()
-    return drawn

@@ -1,0 +1,1 @@
+"""Terms that a distillation may add to its loss: one file each."""
