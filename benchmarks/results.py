@@ -25,6 +25,7 @@ from typing import Any
 from tinysight.files import read_json, write_text
 from tinysight.report.curves import sweeps_of
 from tinysight.report.headline import headline
+from tinysight.report.maps import repeats_of
 from tinysight.report.text import bytes_text, duration_text, reasons, row, titles
 from tinysight.runs.folder import RESULT, read_candidates
 from tinysight.runs.records import CandidateRecord
@@ -33,7 +34,11 @@ ROOT = Path(__file__).parent.parent
 PAGES = ROOT / "docs" / "results"
 
 
-FIGURES = {"learning": "how the reference learned", "training": "quality against the time of training"}
+FIGURES = {
+    "maps": "quality over two settings at once",
+    "learning": "how the reference learned",
+    "training": "quality against the time of training",
+}
 """Pictures that a run may have besides its chart, and what they show."""
 
 
@@ -247,6 +252,18 @@ def sweep_lines(run: Run) -> Iterator[str]:
         yield ""
 
 
+def repeat_lines(run: Run) -> Iterator[str]:
+    """Yield, for every stage that repeated settings with several seeds, a table of their spread."""
+    quality = run.record("reference").quality
+    assert quality
+    for repeats in repeats_of(run.records):
+        yield from (f"{repeats.title}: {quality.metric} on {quality.split}, %, over seeds.", "")
+        yield from ("| setting | mean | least | largest | seeds |", "|---|---|---|---|---|")
+        for name, spread in repeats.rows:
+            yield f"| {name} | {spread.mean:.2f} | {spread.low:.2f} | {spread.high:.2f} | {spread.seeds} |"
+        yield ""
+
+
 def condition_lines(run: Run) -> Iterator[str]:
     """Yield the conditions of every number."""
     reference, summary = run.record("reference"), run.summary
@@ -298,6 +315,7 @@ def write_page(name: str, page: Page, runs: dict[str, Run]) -> Path:
             sweeps = f"{label}_sweeps.png"
             shutil.copyfile(run.folder / "sweeps.png", PAGES / sweeps)
             lines += [*sweep_lines(run), f"![quality against what was swept over, {label}]({sweeps})", ""]
+        lines += repeat_lines(run)
         for kind, words in FIGURES.items():
             if (run.folder / f"{kind}.png").is_file():
                 shutil.copyfile(run.folder / f"{kind}.png", PAGES / f"{label}_{kind}.png")

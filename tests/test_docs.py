@@ -13,7 +13,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import pytest
 import yaml
@@ -22,6 +22,7 @@ from tinysight.config import Config
 from tinysight.data.readers import READERS
 from tinysight.models.settings import ModelSettings
 from tinysight.recipe import Recipe, parse_stages
+from tinysight.reduction.distillation.terms.table import Terms
 from tinysight.reduction.table import METHODS
 from tinysight.search.goal import Goal, Limits
 from tinysight.training.settings import Training
@@ -85,6 +86,8 @@ def test_the_stages_of_the_recipe_page_are_valid(snippet: str) -> None:
 CONFIGS = {
     **{f"method {name}": method for name, method in METHODS.items()},
     **{f"reader {name}": reader for name, reader in READERS.items()},
+    "terms": Terms,
+    **{f"term {name}": get_args(field.annotation)[0] for name, field in Terms.model_fields.items()},
     "train": Training,
     "goal": Goal,
     "limits": Limits,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tinysight.report.line_chart import Level, Line, line_chart
+from tinysight.report.settings import Setting, names_of, seed_of, setting_of, title_of
 from tinysight.runs.records import CandidateRecord
 
 __all__ = [
@@ -60,20 +61,13 @@ class _Place(NamedTuple):
     swept: tuple[str, ...]
 
 
-class _Setting(NamedTuple):
-    """What candidates on one line of a sweep have in common."""
-
-    method: str
-    config: str
-
-
 def training_curves(run: Path, records: Sequence[CandidateRecord]) -> list[Curve]:
     """Return a chart of losses for the reference and each stage that trained, by parent; damaged histories are out."""
     by_id = {record.id: record for record in records}
     groups: dict[str, list[_Training]] = defaultdict(list)
     for record in records:
         if losses := _losses(_history(run, record)):
-            groups[_title(record.stage, by_id.get(record.parent or ""))].append(_Training(record, losses))
+            groups[title_of(record.stage, by_id.get(record.parent or ""))].append(_Training(record, losses))
     return [_losses_panel(title, trainings) for title, trainings in groups.items()]
 
 
@@ -117,7 +111,7 @@ def sweeps_of(records: Sequence[CandidateRecord]) -> list[Sweep]:
             families[(place.x, record.stage, record.parent or "")].append((record, place))
     by_id = {record.id: record for record in records}
     return [
-        _sweep(_title(stage, by_id.get(parent)), x, family)
+        _sweep(title_of(stage, by_id.get(parent)), x, family)
         for (x, stage, parent), family in families.items()
         if any(len({_shown(record, key) for record, _ in family}) > 1 for key in family[0][1].swept)
     ]
@@ -165,13 +159,9 @@ def _losses(path: Path) -> tuple[tuple[float, float], ...]:
     return pairs if all(math.isfinite(number) for pair in pairs for number in pair) else ()
 
 
-def _title(stage: str, parent: CandidateRecord | None) -> str:
-    return f"{stage}, from {parent.variant}" if parent else stage
-
-
 def _losses_panel(title: str, trainings: Sequence[_Training]) -> Curve:
     alike = _alike([training.record for training in trainings])
-    of_each = [_setting(training.record, alike) for training in trainings]
+    of_each = [setting_of(training.record, alike) for training in trainings]
     settings = list(dict.fromkeys(of_each))
     lines = [
         Line(training.record.variant, training.losses, series=settings.index(setting))
@@ -183,9 +173,9 @@ def _losses_panel(title: str, trainings: Sequence[_Training]) -> Curve:
     return Curve(title, svg, tuple(_legend(settings, lines)), text)
 
 
-def _legend(settings: Sequence[_Setting], lines: Sequence[Line]) -> Iterator[str]:
+def _legend(settings: Sequence[Setting], lines: Sequence[Line]) -> Iterator[str]:
     """Name each colour: by its line, or by what its lines have in common."""
-    for series, name in enumerate(_names(settings)):
+    for series, name in enumerate(names_of(settings)):
         alike = [line.name for line in lines if line.series == series]
         yield alike[0] if len(alike) == 1 else f"{name}, {len(alike)} trainings"
 
@@ -194,12 +184,12 @@ def _sweep(title: str, x: str, family: Sequence[tuple[CandidateRecord, _Place]])
     alike = {"seed", *family[0][1].swept}
     if x == "epochs":
         alike |= _alike([record for record, _ in family])
-    settings: dict[_Setting, list[tuple[CandidateRecord, _Place]]] = defaultdict(list)
+    settings: dict[Setting, list[tuple[CandidateRecord, _Place]]] = defaultdict(list)
     for record, place in family:
-        settings[_setting(record, alike)].append((record, place))
-    names = _names(list(settings))
+        settings[setting_of(record, alike)].append((record, place))
+    names = names_of(list(settings))
     lines = [_sweep_line(names[series], series, members) for series, members in enumerate(settings.values())]
-    seeds = max(len({_seed(record) for record, _ in members}) for members in settings.values())
+    seeds = max(len({seed_of(record) for record, _ in members}) for members in settings.values())
     return Sweep(title, x, tuple(lines), seeds)
 
 
@@ -211,12 +201,6 @@ def _sweep_panel(sweep: Sweep, level: Sequence[Level], metric: str) -> Curve:
     return Curve(sweep.title, svg, tuple(line.name for line in sweep.lines), text)
 
 
-def _setting(record: CandidateRecord, alike: set[str]) -> _Setting:
-    method = record.steps[-1]["method"] if record.steps else record.stage
-    rest = {key: value for key, value in record.config.items() if key not in alike}
-    return _Setting(method, json.dumps(rest, sort_keys=True))
-
-
 def _alike(family: Sequence[CandidateRecord]) -> set[str]:
     """Return the settings that may differ along one line: the length, the seed, and a cool-down that goes with it."""
     cool_downs: dict[Any, set[Any]] = defaultdict(set)
@@ -224,23 +208,6 @@ def _alike(family: Sequence[CandidateRecord]) -> set[str]:
         cool_downs[record.config.get("epochs")].add(record.config.get("cool_down"))
     goes_with_length = all(len(found) == 1 for found in cool_downs.values())
     return {"epochs", "seed"} | ({"cool_down"} if goes_with_length else set())
-
-
-def _seed(record: CandidateRecord) -> Any:
-    seed = record.config.get("seed")
-    return record.seed if seed is None else seed
-
-
-def _names(settings: Sequence[_Setting]) -> list[str]:
-    """Name each setting by its method and by what differs between those of the same method."""
-    return [", ".join([setting.method, *_differing(setting, settings)]) for setting in settings]
-
-
-def _differing(setting: _Setting, settings: Sequence[_Setting]) -> Iterator[str]:
-    alike = [json.loads(other.config) for other in settings if other.method == setting.method]
-    for key, value in json.loads(setting.config).items():
-        if any(other.get(key) != value for other in alike):
-            yield f"{key} {value}"
 
 
 def _sweep_line(name: str, series: int, members: Sequence[tuple[CandidateRecord, _Place]]) -> Line:

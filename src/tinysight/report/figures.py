@@ -16,15 +16,18 @@ from tinysight.files import draft_of, write_atomically
 from tinysight.report.classes import Matrix
 from tinysight.report.curves import Sweep, Watched, sweeps_of, watched_of
 from tinysight.report.labels import Box, place, text_width
+from tinysight.report.maps import Map, maps_of
 from tinysight.report.marks import Mark, lowest_shown, marks_of, pareto_front
 from tinysight.report.text import shortened
 from tinysight.report.time_axis import time_axis
 from tinysight.report.trainings import Trained, front_of, trained
 from tinysight.runs.records import CandidateRecord
 
-__all__ = ["png_figure", "write_confusion", "write_results", "write_sweeps", "write_trainings", "write_watched"]
+__all__ = [
+    "png_figure", "write_confusion", "write_maps", "write_results", "write_sweeps", "write_trainings", "write_watched",
+]  # fmt: skip
 
-RESULTS, CONFUSION, SWEEPS = "results.png", "confusion_matrix.png", "sweeps.png"
+RESULTS, CONFUSION, SWEEPS, MAPS = "results.png", "confusion_matrix.png", "sweeps.png", "maps.png"
 TRAININGS, LEARNING = "training.png", "learning.png"
 COLOURS = {
     "unacceptable": "#b3261e",
@@ -87,6 +90,17 @@ def write_sweeps(run: Path, records: Sequence[CandidateRecord], metric: str) -> 
         for axes, sweep in zip(figure.subplots(1, len(sweeps), squeeze=False)[0], sweeps, strict=True):
             _draw_reference(axes, records)
             _draw_sweep(axes, sweep, metric)
+
+
+def write_maps(run: Path, records: Sequence[CandidateRecord], metric: str) -> None:
+    """Write ``maps.png``: quality over two numbers that a stage swept at once."""
+    maps = maps_of(records)
+    if not maps:
+        return
+    width, height = max(len(one.columns) for one in maps), max(len(one.rows) for one in maps)
+    with png_figure(run / MAPS, (1.6 + 0.9 * max(3, width)) * len(maps), 1.6 + 0.6 * max(3, height)) as figure:
+        for axes, one in zip(figure.subplots(1, len(maps), squeeze=False)[0], maps, strict=True):
+            _draw_map(axes, one, metric)
 
 
 def write_watched(run: Path, records: Sequence[CandidateRecord]) -> None:
@@ -308,6 +322,26 @@ def _against_epochs(axes: Any, x: str, y: str) -> None:
     axes.grid(color="#e3e7eb", lw=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
+
+
+def _draw_map(axes: Any, drawn: Map, metric: str) -> None:
+    shares = [[_shade(drawn, (column, row)) for column in drawn.columns] for row in drawn.rows]
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, origin="lower", aspect="auto")
+    axes.set_xticks(range(len(drawn.columns)), [f"{column:g}" for column in drawn.columns])
+    axes.set_yticks(range(len(drawn.rows)), [f"{row:g}" for row in drawn.rows])
+    axes.set_xlabel(drawn.x)
+    axes.set_ylabel(drawn.y)
+    seeds = f", mean of up to {drawn.seeds} seeds" if drawn.seeds > 1 else ""
+    axes.set_title(f"{metric} on val, %{seeds}", fontsize=11)
+    for (column, row), cell in drawn.cells.items():
+        place = drawn.columns.index(column), drawn.rows.index(row)
+        colour = "white" if drawn.share(cell) > 0.5 else "#1b1f24"
+        axes.text(*place, f"{cell.mean:.2f}", ha="center", va="center", color=colour, fontsize=9)
+
+
+def _shade(drawn: Map, place: tuple[float, float]) -> float:
+    cell = drawn.cells.get(place)
+    return math.nan if cell is None else drawn.share(cell)
 
 
 def _draw_confusion(axes: Any, matrix: Matrix, classes: Sequence[str]) -> None:

@@ -17,10 +17,18 @@ from tinysight.report import text
 from tinysight.report.chart import pareto_chart
 from tinysight.report.classes import class_rows, confusion_of, metric_rows, task_plots
 from tinysight.report.curves import sweep_panels, training_curves, watched_panels
-from tinysight.report.figures import write_confusion, write_results, write_sweeps, write_trainings, write_watched
+from tinysight.report.figures import (
+    write_confusion,
+    write_maps,
+    write_results,
+    write_sweeps,
+    write_trainings,
+    write_watched,
+)
 from tinysight.report.headline import NOTHING_BETTER, headline, three_axes
 from tinysight.report.html import environment
 from tinysight.report.lineage import chain_to, purchases
+from tinysight.report.maps import maps_of, repeats_of
 from tinysight.report.pictures import choose_photos, galleries, write_samples
 from tinysight.report.stored import recipe_text, stored_plan, stored_statistics
 from tinysight.report.trainings import Trained, trained, training_chart
@@ -59,6 +67,7 @@ def write_report(
     plan = stored_plan(run)
     write_results(run, records, task.metric, goal.max_drop)
     write_sweeps(run, records, task.metric)
+    write_maps(run, records, task.metric)
     write_watched(run, records)
     write_trainings(run, records, task.metric)
     page = environment().get_template("page.html").render(
@@ -83,6 +92,8 @@ def write_report(
         curves=training_curves(run, records),
         watched=watched_panels(run, records),
         sweeps=sweep_panels(records, task.metric),
+        maps=maps_of(records),
+        repeats=repeats_of(records),
         plan=plan,
         recipe=recipe_text(plan),
         rounds=rounds,

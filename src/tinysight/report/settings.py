@@ -1,0 +1,60 @@
+"""What tells candidates of one stage apart: their settings, and the seeds they were repeated with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from tinysight.runs.records import CandidateRecord
+
+__all__ = ["Setting", "names_of", "seed_of", "setting_of", "title_of"]
+
+
+class Setting(NamedTuple):
+    """What candidates that are shown as one have in common."""
+
+    method: str
+    config: str
+
+
+def setting_of(record: CandidateRecord, alike: Collection[str]) -> Setting:
+    """Return a candidate's setting, but for what is ``alike`` whatever it is."""
+    method = record.steps[-1]["method"] if record.steps else record.stage
+    rest = {key: value for key, value in record.config.items() if key not in alike}
+    return Setting(method, json.dumps(rest, sort_keys=True))
+
+
+def seed_of(record: CandidateRecord) -> Any:
+    """Return the seed of a candidate's training: its own, or the run's."""
+    seed = record.config.get("seed")
+    return record.seed if seed is None else seed
+
+
+def names_of(settings: Sequence[Setting]) -> list[str]:
+    """Name each setting by its method and by what differs between those of the same method."""
+    return [", ".join([setting.method, *_differing(setting, settings)]) for setting in settings]
+
+
+def title_of(stage: str, parent: CandidateRecord | None) -> str:
+    """Name a stage of one parent."""
+    return f"{stage}, from {parent.variant}" if parent else stage
+
+
+def _differing(setting: Setting, settings: Sequence[Setting]) -> Iterator[str]:
+    alike = [json.loads(other.config) for other in settings if other.method == setting.method]
+    for key, value in json.loads(setting.config).items():
+        if any(other.get(key) != value for other in alike):
+            yield " ".join([key, *_words(value)])
+
+
+def _words(value: Any) -> Iterator[str]:
+    """Write a value; of a group of settings those that are set."""
+    if not isinstance(value, dict):
+        yield "none" if value is None else str(value)
+        return
+    known = {key: one for key, one in value.items() if one not in (None, {}, [])}
+    for key, one in known.items():
+        yield from (key,) if key == one else (key, *_words(one))
+    if not known:
+        yield "none"
