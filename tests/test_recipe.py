@@ -449,7 +449,7 @@ def test_a_folder_without_a_plan_is_no_run(tmp_path):
 
 def test_a_run_of_live_objects_needs_its_script(tmp_path):
     (tmp_path / "plan.json").write_text('{"data": {"train": 5}}')
-    with pytest.raises(UserError, match=f"run the same script with out='{tmp_path}'"):
+    with pytest.raises(UserError, match=f"only the same script, with out='{tmp_path}'"):
         recipe_of_run(tmp_path)
 
 

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from tinysight.networks import open_network
+from tinysight.job import refuse_unknown_names
+from tinysight.networks import is_recipe, open_network
+from tinysight.recipe import load_recipe
 from tinysight.reduction.channels.attention import freed
 from tinysight.reduction.channels.graph import ChannelGraph, channel_graph
 from tinysight.reduction.channels.transaction import cut_proven
@@ -27,9 +29,11 @@ def print_cuttable(what: str, overrides: Sequence[str], *, trust: bool = False) 
         trust: let a recipe import the network it names.
 
     Raises:
-        UserError: there is no such network, or it cannot be followed.
+        UserError: there is no such network, it cannot be followed, or a recipe's stages name layers it has not.
     """
     _, network = open_network(what, overrides, trust=trust)
+    if is_recipe(what):
+        refuse_unknown_names(load_recipe(what, overrides).stages, network.module)
     images = network.example(batch=2)
     module, _ = freed(network.module, images)
     graph = channel_graph(module, images)

@@ -26,6 +26,7 @@ from tinysight.models.weights import load_weights
 from tinysight.models.zoo import adapt_of
 from tinysight.progress import Progress
 from tinysight.recipe import Recipe
+from tinysight.reduction.naming import refuse_unknown_layers
 from tinysight.reduction.network import WEIGHTS, Network, checkpoint_folder, load_network
 from tinysight.reduction.step import ArchitectureReduction, NotApplicable, PrecisionReduction
 from tinysight.reduction.verify import refuses_batches, run
@@ -49,6 +50,7 @@ __all__ = [
     "refuse_one_class",
     "refuse_other_network",
     "refuse_unbuildable",
+    "refuse_unknown_names",
     "refuse_wrong_output",
     "set_aside",
 ]
@@ -244,6 +246,28 @@ def refuse_unbuildable(stages: Sequence[Stage], spec: ModelSpec, classes: int) -
             return
 
 
+def refuse_unknown_names(stages: Sequence[Stage], module: nn.Module) -> None:
+    """Look for the layers that methods name, before anything is trained.
+
+    Stages behind one that makes students name the students' layers, which are not known yet; the teacher's are.
+
+    Raises:
+        UserError: some do not exist: all of them in one message.
+    """
+    problems, known = [], True
+    for number, stage in enumerate(stages):
+        known = known and not any(isinstance(variant, ArchitectureReduction) for variant in stage.variants)
+        for variant in stage.variants:
+            try:
+                refuse_unknown_layers(variant, module, variant.teachers_layers)
+                if known:
+                    refuse_unknown_layers(variant, module)
+            except UserError as error:
+                problems.append(f"stages.{number}: {error}")
+    if problems:
+        raise UserError("; ".join(dict.fromkeys(problems)))
+
+
 def set_aside(given: Dataset, dataset: Dataset, *, trained_elsewhere: bool) -> list[str]:
     """Say which splits were not given, how many images make them up, and what that means."""
     said = said_of_made(given, dataset)
@@ -305,6 +329,7 @@ def _reference_of(
                 f"{counted(len(lacking), 'tensor')} not among the weights, such as {lacking[0]}: left as they start"
             )
     refuse_unbuildable(recipe.stages, network.spec, len(task.classes))
+    refuse_unknown_names(recipe.stages, network.module)
     if recipe.train:
         fit_reference(network, task, train, val, recipe.train, device, recipe.seed, folder, progress)
     return network

@@ -23,7 +23,7 @@ from tinysight.data.splits import TEST_FRACTION, hold_out
 from tinysight.engines import ENGINES
 from tinysight.engines.settings import EngineSettings
 from tinysight.errors import UserError, one_line, unknown_name
-from tinysight.job import Job, fit_reference, refuse_one_class, set_aside
+from tinysight.job import Job, fit_reference, refuse_one_class, refuse_unknown_names, set_aside
 from tinysight.models.spec import LIVE, ModelSpec
 from tinysight.pipeline import Result, run
 from tinysight.progress import Progress
@@ -225,6 +225,7 @@ def _job(order: _Order, prepared: _Prepared, folder: RunFolder, progress: Progre
     """Write validation and test data into the run's folder and return the job."""
     torch.manual_seed(order.seed)
     plan, network, task, settings = prepared.plan, prepared.network, prepared.task, order.train
+    refuse_unknown_names(prepared.stages, network.module)
     train = prepared.arranged.split("train")
     dataset, reader = _spill(prepared.arranged.splits, task, folder.path / "data", progress)
     digest = dataset.digest()
@@ -263,8 +264,8 @@ def _copied(model: nn.Module) -> nn.Module:
         return copy.deepcopy(model).cpu().eval()
     except Exception as error:  # whatever a module's own __deepcopy__ raises
         raise UserError(
-            f"the model cannot be copied ({one_line(error)}): a reduction works on a copy; give it a __deepcopy__ that "
-            "works"
+            f"the model cannot be copied ({one_line(error)}): a reduction works on a copy; take off what computes "
+            "weights anew (remove_weight_norm, prune.remove of torch), or give it a __deepcopy__ that works"
         ) from error
 
 

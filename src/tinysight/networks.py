@@ -11,10 +11,15 @@ from tinysight.models.zoo import ZOO
 from tinysight.recipe import load_recipe, parse_recipe
 from tinysight.reduction.network import Network, load_network
 
-__all__ = ["open_network"]
+__all__ = ["is_recipe", "open_network"]
 
 DRAWN = {"segmentation": {"reader": "facades"}, "classification": {"reader": "goods"}}
 """Data that a recipe may name without a file; nothing of it is drawn."""
+
+
+def is_recipe(what: str) -> bool:
+    """Tell whether ``what`` is meant to name a recipe."""
+    return Path(what).suffix.lower() in {".yaml", ".yml"}
 
 
 def open_network(what: str, overrides: Sequence[str], *, trust: bool) -> tuple[Network | None, Network]:
@@ -30,7 +35,7 @@ def open_network(what: str, overrides: Sequence[str], *, trust: bool) -> tuple[N
         UserError: there is no such network.
     """
     path = Path(what)
-    if path.suffix.lower() in {".yaml", ".yml"}:
+    if is_recipe(what):
         recipe = load_recipe(path, overrides)
         if recipe.model.checkpoint:
             return _loaded(recipe.model.checkpoint, trust)

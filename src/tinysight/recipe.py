@@ -36,7 +36,7 @@ LONGEST_NAME = 60
 MOST_VARIANTS = 1000
 """A sweep of more is a mistyped list: nobody waits for it."""
 MOST_SET_ASIDE = 0.9
-STAGE_KEYS = {"name", "recover", "shortlist", "variants"}
+STAGE_KEYS = {"heals", "name", "recover", "shortlist", "variants"}
 
 
 class Recipe(Config):
@@ -151,9 +151,9 @@ def parse_stages(content: Any, problems: list[str], base: Path = Path()) -> tupl
     """Turn a recipe's ``stages`` into stages; what is wrong is appended to ``problems``.
 
     A stage is a method's name, ``method: {settings}``, or ``name: …`` with ``variants``, a list of the former, and
-    perhaps a ``shortlist`` or ``recover: false``. ``sweep: {method: {settings}}`` stands for one variant for every
-    combination of the values listed. Relative paths are relative to ``base``. Behind stages that cut, a recovery is
-    added where no stage trains.
+    perhaps a ``shortlist``, ``recover: false`` or ``heals: true``. ``sweep: {method: {settings}}`` stands for one
+    variant for every combination of the values listed. Relative paths are relative to ``base``. Behind stages that
+    cut, a recovery is added where no stage trains.
     """
     if not isinstance(content, list):
         problems.append("stages: must be a list, such as [trim, int8]")
@@ -170,12 +170,13 @@ def parse_stages(content: Any, problems: list[str], base: Path = Path()) -> tupl
             if not listed:
                 problems.append(f"{where}.variants: is empty, name at least one method, or take the stage out")
             name, shortlist = _brief(entry.get("name", where)), _shortlist(entry, where, problems)
-            recover = _recover(entry, where, problems)
+            recover = _flag(entry, "recover", True, where, problems)
+            heals = _flag(entry, "heals", False, where, problems)
         else:
             variants = _variants(entry, where, base, problems)
-            name, shortlist, recover = variants[0].name if variants else where, SHORTLIST, True
+            name, shortlist, recover, heals = variants[0].name if variants else where, SHORTLIST, True, False
         problems += _twice(variants, where)
-        stages.append(Stage(name, tuple(variants), shortlist, recover))
+        stages.append(Stage(name, tuple(variants), shortlist, recover, heals))
     problems += _illegal_orders(stages)
     return with_recovery(stages)
 
@@ -198,11 +199,11 @@ def _shortlist(entry: Mapping[str, Any], where: str, problems: list[str]) -> int
     return SHORTLIST
 
 
-def _recover(entry: Mapping[str, Any], where: str, problems: list[str]) -> bool:
-    recover = entry.get("recover", True)
-    if not isinstance(recover, bool):
-        problems.append(f"{where}.recover: must be true or false (got {_shown(recover)})")
-    return bool(recover)
+def _flag(entry: Mapping[str, Any], key: str, default: bool, where: str, problems: list[str]) -> bool:
+    flag = entry.get(key, default)
+    if not isinstance(flag, bool):
+        problems.append(f"{where}.{key}: must be true or false (got {_shown(flag)})")
+    return bool(flag)
 
 
 def _parse(content: dict[str, Any], base: Path, problems: list[str]) -> Recipe | None:
@@ -457,7 +458,10 @@ def recipe_of_run(run: Path) -> Recipe:
     if not isinstance(data, dict):
         raise UserError(f"{path} is damaged (it holds no plan): {remedy}")
     if "reader" not in data:
-        raise UserError(f"{run} was made from live objects in Python: run the same script with out='{run}' to continue")
+        raise UserError(
+            f"{run} was made from live objects in Python: only the same script, with out='{run}', can continue it and "
+            "read its data"
+        )
     problems: list[str] = []
     recipe = _parse(content, run, problems)
     if recipe is None:

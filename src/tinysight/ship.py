@@ -64,7 +64,9 @@ def find_candidate(run: Path, identity: str) -> CandidateRecord:
             f"{known}"
         )
     if found[0].bytes is None:
-        raise UserError(f"candidate {found[0].id} is {found[0].verdict} ({found[0].why}): there is nothing to export")
+        raise UserError(
+            f"candidate {found[0].id} is {found[0].verdict} ({found[0].why}): it has no network: name another one"
+        )
     return found[0]
 
 

@@ -88,3 +88,18 @@ def test_the_network_is_left_as_it_was():
     assert network.training
     assert network.network.stem[1].inplace
     assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_where_nothing_can_be_differentiated_all_are_live():
+    class ForwardOnly(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one = nn.Conv2d(3, 8, 1)
+
+        def forward(self, images: Tensor) -> Tensor:
+            seen: Tensor = self.one(images)
+            seen.sigmoid_()
+            seen[:, :4] *= 2
+            return seen
+
+    assert live_parameters(ForwardOnly(), IMAGE) == {"one.weight", "one.bias"}

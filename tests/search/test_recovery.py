@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 
 from tinysight.recipe import parse_stages
+from tinysight.reduction.step import Reduction
+from tinysight.runs.records import CandidateRecord
+from tinysight.search.goal import Goal
 from tinysight.search.recovery import RECOVERY
+from tinysight.search.walk import Stage, walk
 
 CUT = {"name": "cut", "variants": ["prune"]}
 
@@ -51,3 +55,14 @@ def test_recover_is_true_or_false():
     problems: list[str] = []
     parse_stages([CUT | {"recover": 3}], problems)
     assert problems == ["stages.0.recover: must be true or false (got 3)"]
+
+
+def test_where_nothing_could_be_cut_nothing_is_recovered(make_record):
+    """A recovery of the whole network would only be a longer training."""
+
+    def attempt(parent: CandidateRecord, stage: Stage, variant: Reduction, _reason: str | None) -> CandidateRecord:
+        failed = {"verdict": "failed", "drop": None, "quality": None}
+        return make_record(f"{parent.id}/{variant.name}", parent=parent.id, stage=stage.name, **failed)
+
+    records = walk(make_record("r", verdict="reference"), parse_stages(["prune"], []), Goal(), attempt)
+    assert [record.id for record in records] == ["r", "r/prune"]

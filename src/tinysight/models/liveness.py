@@ -15,6 +15,7 @@ def live_parameters(scores: nn.Module, example: Tensor) -> set[str]:
 
     A parameter is live when the output's graph holds it, whatever its gradient's value. Networks that cut the graph
     themselves (argmax, detach inside forward) make live parameters look dead: prove a removal by comparing outputs.
+    Where the network's code cannot be differentiated, because it overwrites what gradients need, all count as live.
     """
     probe = copy.deepcopy(scores).eval().requires_grad_(True)
     # Aliased parameters are one tensor under several names: all of them live or die together.
@@ -25,7 +26,10 @@ def live_parameters(scores: nn.Module, example: Tensor) -> set[str]:
         output = probe(example)
         if not tensors or not output.requires_grad:
             return set()
-        gradients = torch.autograd.grad(output.sum(), tensors, allow_unused=True)
+        try:
+            gradients = torch.autograd.grad(output.sum(), tensors, allow_unused=True)
+        except RuntimeError:
+            return set(named)
     alive = {id(tensor) for tensor, gradient in zip(tensors, gradients, strict=True) if gradient is not None}
     return {name for name, parameter in named.items() if id(parameter) in alive}
 

@@ -10,7 +10,9 @@ from tinysight.errors import UserError, nearest
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["is_inside", "is_wanted", "refuse_unknown_layers"]
+    from tinysight.reduction.step import Reduction
+
+__all__ = ["is_inside", "is_wanted", "refuse_nothing_left", "refuse_unknown_layers"]
 
 
 def is_inside(path: str, wholes: Collection[str]) -> bool:
@@ -24,15 +26,25 @@ def is_wanted(paths: Collection[str], layers: Collection[str], protect: Collecti
     return asked and not any(is_inside(path, protect) for path in paths)
 
 
-def refuse_unknown_layers(method: str, module: nn.Module, layers: Collection[str]) -> None:
-    """Refuse names that the network has not.
+def refuse_nothing_left(layers: Collection[str], protect: Collection[str]) -> None:
+    """Refuse settings by which every layer that is asked for is protected.
+
+    Raises:
+        ValueError: it is so.
+    """
+    if layers and all(is_inside(layer, protect) for layer in layers):
+        raise ValueError("protect covers all of layers, so nothing is left to change: leave one of them out")
+
+
+def refuse_unknown_layers(method: Reduction, module: nn.Module, named: Collection[str] | None = None) -> None:
+    """Refuse names among a method's settings, by default those of the network that is reduced, that it has not.
 
     Raises:
         UserError: with the nearest name there is.
     """
-    paths = dict(module.named_modules())
-    for layer in layers:
-        if layer not in paths:
+    paths = dict(module.named_modules(remove_duplicate=False))
+    for layer in method.named_layers if named is None else named:
+        if not layer or layer not in paths:
             close = nearest(layer, paths)
             hint = f"did you mean '{close}'?" if close else "name a module by its path; 'tinysight draw' lists them"
-            raise UserError(f"{method}: there is no layer '{layer}': {hint}")
+            raise UserError(f"{method.name}: there is no layer '{layer}': {hint}")

@@ -18,6 +18,7 @@ from tinysight.config import Config, digest_of
 from tinysight.data import InputPolicy
 from tinysight.errors import UserError, one_line
 from tinysight.files import read_json, write_atomically, write_json
+from tinysight.models.liveness import live_parameters
 from tinysight.models.scores import Scores
 from tinysight.models.settings import ONNX_FILE, PROGRAM
 from tinysight.models.spec import ModelSpec
@@ -61,6 +62,12 @@ class Network:
     def scores(self) -> nn.Module:
         """The network as image batch -> score tensor; shares its weights with ``module``."""
         return Scores(self.module, self.spec.output)
+
+    @property
+    def live(self) -> frozenset[str]:
+        """The names of the module's parameters that reach the scores; it runs the network to find out."""
+        prefix = "network."  # Scores holds the module under this name
+        return frozenset(name.removeprefix(prefix) for name in live_parameters(self.scores, self.example()))
 
     @property
     def file(self) -> OnnxFile | None:

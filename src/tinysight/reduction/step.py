@@ -148,6 +148,16 @@ class Reduction(Config, ABC):
         """
         return ""
 
+    @property
+    def named_layers(self) -> tuple[str, ...]:
+        """The modules that the settings name by path; they must exist in the network that is reduced."""
+        return ()
+
+    @property
+    def teachers_layers(self) -> tuple[str, ...]:
+        """The modules of the reference that the settings name by path."""
+        return ()
+
     @classmethod
     def refuse_after(cls, kinds: Sequence[Kind]) -> str | None:
         """Say why this method cannot follow steps of these kinds; None where it can."""

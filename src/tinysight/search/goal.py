@@ -59,6 +59,13 @@ class Goal(Config):
             return self.cost(record)
         return self.promise(record.prospect)
 
+    def best_case(self, record: CandidateRecord) -> float:
+        """Return what ``record`` would cost if its most favourable rounds of timing told the truth."""
+        timed = record.prospect.speedup if record.prospect else record.speedup
+        if self.minimize != "latency" or timed is None:
+            return self.outlook(record)
+        return min(self.outlook(record), 1.0 / timed.high)
+
     def promise(self, prospect: Prospect) -> float:
         """Return what a prospect costs: time relative to the reference, unless bytes are minimised."""
         return float(prospect.bytes) if self.minimize == "bytes" else 1.0 / prospect.speedup.ratio

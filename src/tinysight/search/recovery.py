@@ -10,7 +10,7 @@ from tinysight.search.walk import Stage
 
 __all__ = ["RECOVERY", "with_recovery"]
 
-RECOVERY = Stage("recovery", (Recalibrate(), Distil(epochs=10)))
+RECOVERY = Stage("recovery", (Recalibrate(), Distil(epochs=10)), heals=True)
 """Batch norms see the images again; then the network learns from the original."""
 
 

@@ -26,19 +26,22 @@ class Stage:
 
     ``shortlist`` bounds how many networks that wait for a training it starts from: untrained ones, and such that were
     cut since their last training. ``all`` is for comparisons: it starts from every one of them, even one that cannot
-    win, and from these alone. What a stage cuts learns again by default, unless ``recover`` is false.
+    win, and from these alone. What a stage cuts learns again by default, unless ``recover`` is false. A stage that
+    ``heals``, as that one does, starts from networks alone that had learned and were cut.
     """
 
     name: str
     variants: tuple[Reduction, ...]
     shortlist: int | Literal["all"] = SHORTLIST
     recover: bool = True
+    heals: bool = False
 
     def plan(self) -> dict[str, Any]:
         """Return the stage as it stands in a plan, and could stand in a recipe."""
         variants = [{variant.name: variant.model_dump(mode="json")} for variant in self.variants]
         shortlist = {} if self.shortlist == SHORTLIST else {"shortlist": self.shortlist}
-        return {"name": self.name, "variants": variants} | shortlist | ({} if self.recover else {"recover": False})
+        flags = ({} if self.recover else {"recover": False}) | ({"heals": True} if self.heals else {})
+        return {"name": self.name, "variants": variants} | shortlist | flags
 
     @property
     def compares(self) -> bool:
@@ -75,7 +78,8 @@ def walk(
     for number, stage in enumerate(stages):
         ahead = stages[number:]
         known = settled(records)
-        students = [record for record in _shortlist(known, goal, ahead) if record.id not in tried][: stage.most]
+        waiting = [record for record in _shortlist(known, goal, ahead) if record.id not in tried]
+        students = [record for record in waiting if not stage.heals or _is_hurt(record)][: stage.most]
         promising = [student for student in students if stage.compares or not _hopeless(student, known, goal)]
         best, *dipped = starts(known, goal, ahead)
         # What is trained already wins nothing by the first training that is long enough for random weights.
@@ -83,6 +87,8 @@ def walk(
         # Nor does what holds the floor become cheaper by a training that is meant for what was cut.
         healing = stage.trains and promising and not any(is_untrained(student.steps) for student in promising)
         parents = students if alone else [*([] if healing else [best]), *dipped, *students]
+        if stage.heals:
+            parents = [parent for parent in parents if _is_hurt(parent)]
         for parent in {parent.id: parent for parent in parents}.values():
             for variant in stage.variants:
                 late = deadline is not None and clock() > deadline
@@ -131,6 +137,11 @@ def is_cut(steps: Sequence[Mapping[str, Any]]) -> bool:
     return cut
 
 
+def _is_hurt(record: CandidateRecord) -> bool:
+    """Say whether a network had learned and was cut since."""
+    return is_cut(record.steps) and not is_untrained(record.steps)
+
+
 def _waits(record: CandidateRecord, goal: Goal) -> bool:
     """Say whether a network waits for a training: an untrained one, or one that was cut and does not hold the floor."""
     holds = record.drop is not None and record.drop.p_within >= goal.confidence
@@ -153,7 +164,7 @@ def _hopeless(parent: CandidateRecord, records: Sequence[CandidateRecord], goal:
     rivals = [record for record in records if record.parent != parent.id]
     holding = [record for record in rivals if record.drop and record.drop.p_within >= goal.confidence]
     bound = min(holding, key=goal.outlook)
-    if goal.outlook(parent) < goal.outlook(bound):
+    if goal.best_case(parent) < goal.outlook(bound):
         return None
     return f"cannot win: {bound.variant} holds the floor and is cheaper before this one is even trained"
 

@@ -190,3 +190,121 @@ def test_a_network_without_norms_has_no_scales_to_judge_by(make_network, make_co
     network = make_network(nn.Sequential(conv(3, 8), nn.ReLU(), conv(8, 2)))
     with pytest.raises(NotApplicable, match="norm_scale can judge"):
         pruned(network, make_context, criterion="norm_scale")
+
+
+class WithDead(nn.Module):
+    """A chain, beside a layer twenty times as large that no output sees."""
+
+    def __init__(self):
+        super().__init__()
+        self.dead = nn.Conv2d(3, 200, 3)
+        self.live = nn.Sequential(conv(3, 8), nn.BatchNorm2d(8), nn.ReLU(), conv(8, 12), nn.ReLU(), conv(12, 2))
+
+    def forward(self, images):
+        return self.live(images)
+
+
+def test_parameters_are_those_that_reach_the_output(make_network, make_context):
+    network = make_network(WithDead())
+    smaller = pruned(network, make_context, keep=0.7, of="parameters")
+    counts = [sum(each.numel() for each in one.module.live.parameters()) for one in (smaller, network)]
+    assert counts[0] / counts[1] == pytest.approx(0.7, abs=0.1)
+    assert smaller.steps[-1].summary.reached == pytest.approx(counts[0] / counts[1], abs=1e-3)
+
+
+@pytest.mark.parametrize("settings", [{"protect": ["live.1"]}, {"limits": {"live.1": 1.0}}])
+def test_channels_are_also_called_by_the_norm_they_pass_through(make_network, make_context, settings: dict):
+    module = pruned(make_network(WithDead()), make_context, **settings).module
+    assert module.live[0].out_channels == 8
+    assert module.live[3].out_channels < 12
+
+
+class TwoNames(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two, self.head = conv(3, 8), conv(8, 8), conv(8, 2)
+        self.alias = self.two
+
+    def forward(self, images):
+        return self.head(self.alias(self.two(self.one(images)).relu()).relu())
+
+
+def test_a_module_under_two_names_is_cut_once(make_network, make_context):
+    network = make_network(TwoNames())
+    smaller = pruned(network, make_context)
+    assert smaller.module.two is smaller.module.alias
+    assert smaller.module.two.weight.shape == (4, 4, 3, 3)
+    replayed = Prune.replay(copy.deepcopy(network.module), smaller.steps[-1].record)
+    assert largest_difference(replayed, smaller.module, network.example()) == 0
+
+
+class Casts(nn.Module):
+    """Code that asks for float32 whatever it is given."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = conv(3, 8), conv(8, 2)
+
+    def forward(self, images):
+        return self.two(self.one(images.float()).relu().float())
+
+
+def test_a_network_that_casts_is_proven_all_the_same(make_network, make_context):
+    assert pruned(make_network(Casts()), make_context).module.one.out_channels == 4
+
+
+class Swapped(nn.Module):
+    """Literal channel numbers that no cut may touch, and a class that a mask makes hugely unlikely."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = conv(3, 8), conv(8, 3)
+
+    def forward(self, images):
+        seen = self.one(images)
+        scores = self.two(torch.cat([seen[:, 4:8], seen[:, 0:4]], 1))
+        least = torch.finfo(torch.float32).min
+        return torch.cat([scores[:, :2], scores[:, 2:] * 0 + least], 1)
+
+
+def test_a_huge_score_hides_no_wrong_cut(make_network, make_context):
+    with pytest.raises(NotApplicable, match="the outputs differ by"):
+        pruned(make_network(Swapped()), make_context)
+
+
+class ForwardOnly(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = conv(3, 8), conv(8, 2)
+
+    def forward(self, images):
+        seen = self.one(images)
+        seen.sigmoid_()
+        seen[:, :4] *= 2
+        return self.two(seen)
+
+
+@pytest.mark.parametrize("criterion", ["taylor", "obd"])
+def test_criteria_that_need_gradients_say_so_where_there_are_none(make_network, make_context, criterion: str):
+    with pytest.raises(NotApplicable, match="cannot be differentiated"):
+        pruned(make_network(ForwardOnly()), make_context, criterion=criterion)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"least": 0.6}, "leaves more channels than keep"),
+        ({"layers": ["a"], "limits": {"b": 0.5}}, "limits names 'b'"),
+        ({"round_to": "measurd"}, "must be a whole number from 1 on, or 'measured'"),
+        ({"round_to": 0}, "must be a whole number from 1 on, or 'measured'"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(settings: dict, told: str):
+    with pytest.raises(ValidationError, match=told) as raised:
+        Prune(**settings)
+    assert raised.value.error_count() == 1
+
+
+def test_limits_that_leave_every_layer_whole_are_named(make_network, make_context):
+    with pytest.raises(NotApplicable, match="multiples of 1000 channels leave every layer whole"):
+        pruned(make_network(WithDead()), make_context, round_to=1000)

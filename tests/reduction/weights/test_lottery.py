@@ -33,9 +33,9 @@ def starts(monkeypatch) -> list[dict[str, torch.Tensor]]:
     seen: list[dict[str, torch.Tensor]] = []
     whole = Lottery._round
 
-    def watched(self, start, masks, number, context):
+    def watched(self, start, masks, number, layers, context):
         seen.append({name: weight.detach().clone() for name, weight in weights_of(start.module).items()})
-        return whole(self, start, masks, number, context)
+        return whole(self, start, masks, number, layers, context)
 
     monkeypatch.setattr(Lottery, "_round", watched)
     return seen

@@ -49,8 +49,8 @@ def test_the_share_equals_the_schedule_at_every_step(network: Network, make_cont
     seen: list[tuple[int, float]] = []
     growing = Sparsify._growing
 
-    def watched(self, student, schedule, context):
-        after_step = growing(self, student, schedule, context)
+    def watched(self, student, schedule, layers, context):
+        after_step = growing(self, student, schedule, layers, context)
 
         def noted(step: int) -> None:
             after_step(step)
@@ -138,9 +138,35 @@ def test_a_layer_name_that_is_wrong_suggests_the_nearest(network: Network, make_
         ({"sparsity": 0.5, "initial": 0.6}, "more than the sparsity of 0.5"),
         ({"begin_step": 5, "end_step": 4}, r"end_step \(4\) lies before begin_step \(5\)"),
         ({"schedule": "constant", "epochs": 5, "cool_down": 1}, "say end_step"),
-        ({"sparsity": 1.0}, "less than 1"),
+        ({"sparsity": 1.0}, "less than or equal to 0.9999"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(settings, said: str):
     with pytest.raises(ValidationError, match=said):
         Sparsify(**settings)
+
+
+@pytest.mark.parametrize("scope", ["layer", "global"])
+def test_zeros_are_only_where_the_output_sees_them(make_network, make_context, scope: str):
+    """Weights that reach no output are in no file."""
+    network = make_network(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 2, 1), nn.Identity()))
+    network.module[3].dead = nn.Conv2d(3, 500, 3)
+    with torch.no_grad():
+        network.module[3].dead.weight.mul_(1e-3)
+    sparse = Sparsify(sparsity=0.5, epochs=1, batch_size=4, scope=scope).reduce(network, make_context(network))
+    live = torch.cat([sparse.module[0].weight.flatten(), sparse.module[2].weight.flatten()])
+    assert float((live == 0).float().mean()) == pytest.approx(0.5, abs=0.01)
+    assert sparse.steps[-1].summary.layers.keys() == {"0", "2"}
+
+
+def test_a_network_that_only_runs_forward_is_not_trained(make_network, make_context):
+    class ForwardOnly(nn.Sequential):
+        def forward(self, images):
+            seen = self[0](images)
+            seen.sigmoid_()
+            seen[:, :4] *= 2
+            return self[1](seen)
+
+    network = make_network(ForwardOnly(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 2, 1)))
+    with pytest.raises(NotApplicable, match="cannot be differentiated"):
+        Sparsify(epochs=1).reduce(network, make_context(network))

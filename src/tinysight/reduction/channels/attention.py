@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tinysight.reduction.verify import EXACT, relative_difference, run
+from tinysight.reduction.verify import EXACT, InDouble, relative_difference, run
 
 __all__ = ["FreeAttention", "free_attentions", "freed", "with_free_attentions"]
 
@@ -73,7 +73,8 @@ def free_attentions(network: nn.Module, images: Tensor) -> list[str]:
     before, pictures = copy.deepcopy(network).double(), images.double()
     try:
         free = with_free_attentions(copy.deepcopy(before), paths)
-        return paths if relative_difference(run(before, pictures), run(free, pictures)) <= EXACT else []
+        with InDouble():
+            return paths if relative_difference(run(before, pictures), run(free, pictures)) <= EXACT else []
     except Exception:  # code that gives masks, or wants the weights, does not run
         return []
 

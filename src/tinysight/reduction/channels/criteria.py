@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tinysight.reduction.channels.flow import Axis
 from tinysight.reduction.channels.graph import ChannelGraph, Unit
 
-__all__ = ["CRITERIA", "Evidence", "importance"]
+__all__ = ["BY_GRADIENT", "CRITERIA", "Evidence", "importance"]
 
 Importance = dict[Axis, Tensor]
 """By axis, the numbers of its places: (places,), or (batches, places) for first-order changes of the loss."""
@@ -154,6 +154,10 @@ CRITERIA: dict[str, Criterion] = {
     "obd": Criterion(_obd, _sum),
     "random": Criterion(_random, _mean),
 }
+
+
+BY_GRADIENT = ("taylor", "obd")
+"""Rows that need the loss's gradients."""
 
 
 def importance(name: str, evidence: Evidence) -> dict[str, Tensor]:

@@ -52,9 +52,9 @@ def record_of(graph: ChannelGraph, module: nn.Module, units: Collection[int]) ->
 
 def cut(module: nn.Module, record: Record) -> nn.Module:
     """Replay a cut on ``module``, which is changed in place; weights keep what was kept."""
-    modules = dict(module.named_modules())
+    modules = dict(module.named_modules(remove_duplicate=False))
     holders: dict[int, list[tuple[nn.Module, str]]] = defaultdict(list)
-    for owner in modules.values():
+    for owner in module.modules():
         for name, stored in (*owner._parameters.items(), *owner._buffers.items()):
             if stored is not None:
                 holders[id(stored)].append((owner, name))
@@ -88,7 +88,7 @@ def channels_left(graph: ChannelGraph, smaller: nn.Module) -> dict[str, tuple[in
 def _sizes(
     graph: ChannelGraph, module: nn.Module, kept: Mapping[Axis, list[int]], units: Collection[int]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    modules = dict(module.named_modules())
+    modules = dict(module.named_modules(remove_duplicate=False))
     shapes: dict[str, dict[str, list[int]]] = defaultdict(dict)
     for axis, places in kept.items():
         path, _, name = axis.tensor.rpartition(".")

@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from tinysight.reduction.channels.cut import kept_places
 from tinysight.reduction.channels.flow import Axis
 from tinysight.reduction.channels.graph import ChannelGraph
-from tinysight.reduction.verify import relative_difference, run
+from tinysight.reduction.verify import InDouble, relative_difference, run
 
 __all__ = ["difference", "difference_ignoring"]
 
@@ -62,9 +62,10 @@ def difference_ignoring(
             if axis in reads:
                 gone = sorted(set(range(tensor.shape[axis.axis])) - set(places))
                 tensor.index_fill_(axis.axis, torch.tensor(gone), 0)
-    with _NormsOf(norms):
+    with InDouble(), _NormsOf(norms):
         expected = run(ignoring, images.double())
-    return relative_difference(expected, run(copy.deepcopy(smaller).double(), images.double()))
+    with InDouble():
+        return relative_difference(expected, run(copy.deepcopy(smaller).double(), images.double()))
 
 
 def _tensor(module: nn.Module, name: str) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tinysight.measure.layers import exported_bytes
 from tinysight.reduction.channels.attention import freed
-from tinysight.reduction.channels.criteria import Evidence, importance
+from tinysight.reduction.channels.criteria import BY_GRADIENT, Evidence, importance
 from tinysight.reduction.channels.cut import channels_left, cut
 from tinysight.reduction.channels.graph import Group, channel_graph
 from tinysight.reduction.channels.selection import HALVINGS, Limits, choose, cost_of, smaller_of
@@ -18,6 +18,8 @@ from tinysight.reduction.channels.shapes import Shapes
 from tinysight.reduction.channels.transaction import cut_proven
 from tinysight.reduction.judging import Judge
 from tinysight.reduction.naming import is_inside, is_wanted
+from tinysight.reduction.step import NotApplicable
+from tinysight.reduction.verify import refuses_gradients
 
 if TYPE_CHECKING:
     from tinysight.reduction.network import Network
@@ -87,11 +89,17 @@ class Pruning:
             return (
                 f"none of the layers asked for has channels that can be cut and that {self._method.criterion} can judge"
             )
+        if self._round_to > 1 or self._method.limits or self._method.least >= self._method.keep:
+            return (
+                f"least, limits and multiples of {self._round_to} channels leave every layer whole: give smaller ones"
+            )
         return f"a share of {self._method.keep} keeps every channel: give a smaller one"
 
     def _importance(self) -> dict[str, Tensor]:
         """Return the importance of each group's units, in ``global`` scope relative to the group's mean."""
         method, judged = self._method, self.current.copy()
+        if method.criterion in BY_GRADIENT and (reason := refuses_gradients(judged.scores, self._images)):
+            raise NotApplicable(f"the network {reason}: choose a criterion that needs no gradients, such as l1")
         judge = Judge.of(self._context, method.images)
         evidence = Evidence(
             judged.module, self._graph, lambda: judge.on_labels(judged), lambda: judge.on_guesses(judged), judge.seed
@@ -104,8 +112,12 @@ class Pruning:
     def _eligible(self) -> Iterator[Group]:
         method = self._method
         for group in self._graph.groups:
-            if is_wanted(group.makers, method.layers, method.protect):
+            if is_wanted(self._owners(group), method.layers, method.protect):
                 yield group
+
+    def _owners(self, group: Group) -> set[str]:
+        """Return the modules whose channels a group's are: those that make them, and norms they pass through."""
+        return {axis.tensor.rpartition(".")[0] for axis in group.axes if axis not in self._graph.reads}
 
     def _limits(self, groups: Sequence[Group]) -> Limits:
         """Return what to respect; least shares are those of the first network."""
@@ -114,7 +126,7 @@ class Pruning:
             named = [
                 share
                 for path, share in self._method.limits.items()
-                if any(is_inside(maker, (path,)) for maker in group.makers)
+                if any(is_inside(owner, (path,)) for owner in self._owners(group))
             ]
             return max([self._method.least, *named]) * self._units.get(group.name, len(group.units))
 
@@ -125,7 +137,7 @@ class Pruning:
         shapes = Shapes(self.current.module, self._graph, self._images)
         of = self._method.of
         if of != "bytes" and of != "latency":
-            return cost_of(of, shapes, groups), HALVINGS
+            return cost_of(of, shapes, groups, self.current.live if of == "parameters" else ()), HALVINGS
         now, image = self.current, self.current.example()
         whole = exported_bytes(now.copy().scores, image) if of == "bytes" else 0
 

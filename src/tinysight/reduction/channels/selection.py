@@ -103,10 +103,13 @@ def _rounded(group: Group, wanted: float, round_to: int) -> int:
     return min(len(group.units), max(step, step * round(wanted / step)))
 
 
-def cost_of(kind: Cost, shapes: Shapes, groups: Collection[Group]) -> Callable[[Collection[int]], float]:
+def cost_of(
+    kind: Cost, shapes: Shapes, groups: Collection[Group], live: Collection[str]
+) -> Callable[[Collection[int]], float]:
     """Return what tells how much of a cost remains without some units: a share of 1.
 
-    Channels are counted in ``groups`` alone, multiply-accumulates and parameters in the whole network.
+    Channels are counted in ``groups`` alone, multiply-accumulates in the whole network, and of its parameters those
+    that are ``live``: what does not reach the output is in no file.
     """
     if kind == "channels":
         total = sum(len(group.units) for group in groups)
@@ -115,7 +118,7 @@ def cost_of(kind: Cost, shapes: Shapes, groups: Collection[Group]) -> Callable[[
     def count(network: nn.Module) -> int:
         if kind == "macs":
             return count_macs(network, shapes.images)
-        return sum(each.numel() for each in network.parameters())
+        return sum(each.numel() for name, each in network.named_parameters() if name in live)
 
     whole = count(shapes.network)
     return lambda units: count(smaller_of(shapes, units)[0]) / whole

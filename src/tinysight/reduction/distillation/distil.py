@@ -83,6 +83,11 @@ class Distil(Learning):
 
         return photos + "".join(weights_digest(folder) for folder in self.teachers)
 
+    @property
+    def teachers_layers(self) -> tuple[str, ...]:
+        """The modules of the reference that terms tap."""
+        return tuple(path for term in self.terms.named.values() for path in term.taps.values())
+
     def reduce(self, network: Network, context: Context) -> Network:
         """Train a copy; the record says with what, and on how many images of each kind."""
         self._refuse_untrainable(network)

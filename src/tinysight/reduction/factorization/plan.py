@@ -66,10 +66,14 @@ def find_sites(module: nn.Module, images: Tensor, wanted: Callable[[str], bool])
 
 @dataclass
 class Options:
-    """What each layer may become; ``forbidden`` says of a layer and a form why not."""
+    """What each layer may become.
+
+    ``unfit`` says of a layer and a form why the two do not go together, ``forbidden`` what was found against it.
+    """
 
     sites: Sequence[Site]
     forms: Sequence[str]
+    unfit: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     forbidden: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
 
     def __post_init__(self) -> None:
@@ -77,7 +81,7 @@ class Options:
         for site in self.sites:
             for name in self.forms:
                 if reason := FORMS[name].unfit(site.layer):
-                    self.forbidden[site.path][name] = reason
+                    self.unfit[site.path][name] = reason
                 else:
                     self._forms[site.path, name] = FORMS[name](site.layer)
         self._sites = {site.path: site for site in self.sites}
@@ -120,14 +124,17 @@ class Options:
         return {site.path: self._why(site.path) for site in self.sites if site.path not in chosen}
 
     def _why(self, path: str) -> str:
-        reasons = [f"{name}: {reason}" for name, reason in self.forbidden[path].items()]
-        if len(reasons) < len(self.forms):
-            reasons.append("the other forms save nothing" if reasons else "no form saves anything")
+        unfit, forbidden = self.unfit[path], self.forbidden[path]
+        if len(unfit) == len(self.forms):
+            return "; ".join(f"{name}: {reason}" for name, reason in unfit.items())
+        reasons = [f"{name}: {reason}" for name, reason in forbidden.items()]
+        if len(unfit) + len(forbidden) < len(self.forms):
+            reasons.append("no other form saves anything" if reasons else "no form saves anything at this level")
         return "; ".join(reasons)
 
     def _of(self, site: Site, level: float, by: str) -> Iterator[Choice]:
         for name in self.forms:
-            if name not in self.forbidden[site.path]:
+            if name not in self.unfit[site.path] and name not in self.forbidden[site.path]:
                 form = self._forms[site.path, name]
                 ranks = form.ranks_of_energy(level) if by == "energy" else form.ranks_of_share(level)
                 yield self._choice(site.path, name, ranks)

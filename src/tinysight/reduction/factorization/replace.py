@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tinysight.errors import one_line
 from tinysight.reduction.factorization.forms import FORMS
-from tinysight.reduction.verify import EXACT, relative_difference, run, trains
+from tinysight.reduction.verify import EXACT, InDouble, relative_difference, run, trains
 
 __all__ = ["Factors", "refused", "replaced"]
 
@@ -47,10 +47,12 @@ def _fault(module: nn.Module, factors: Factors, images: Tensor) -> str:
             parts: Any = thinner.get_submodule(path)
             layer.weight.copy_(FORMS[one["form"]](layer).product([part.weight.double() for part in parts]))
     try:
-        found = run(copy.deepcopy(thinner).double(), images.double())
+        with InDouble():
+            found = run(copy.deepcopy(thinner).double(), images.double())
     except Exception as error:  # whatever the network's own code raises where it looks into the layer
         return f"the network does not run with its factors: {one_line(error, 160)}"
     if trains(module, images) and not trains(thinner, images):
         return "the network cannot be trained with its factors"
-    off = relative_difference(run(original, images.double()), found)
+    with InDouble():
+        off = relative_difference(run(original, images.double()), found)
     return "" if off <= EXACT else f"is also used otherwise: outputs differ by {off:.2g}"

@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from tinysight.reduction.network import Network
 from tinysight.reduction.sparsity.masks import weights_of
+from tinysight.reduction.verify import InDouble
 
 __all__ = ["SCORES", "Evidence", "Scores"]
 
@@ -78,7 +79,8 @@ def _synflow(evidence: Evidence) -> Scores:
             tensor.abs_()
     own = {name: weight.requires_grad_() for name, weight in weights_of(module).items()}
     ones = torch.ones_like(evidence.network.example()).to(next(iter(own.values())))
-    flow = sum(each.sum() for each in tree_leaves(module(ones)))
+    with InDouble():
+        flow = sum(each.sum() for each in tree_leaves(module(ones)))
     gradients = torch.autograd.grad(torch.as_tensor(flow), [own[name] for name in evidence.weights], allow_unused=True)
     pairs = zip(evidence.weights, gradients, strict=True)
     return {

@@ -291,7 +291,7 @@ def _difference_ignoring(original: Network, reduced: Network, cut: Mapping[str, 
     """Return the largest difference from the original whose readers see zeros in the channels ``cut``, in float64."""
     import torch
 
-    from tinysight.reduction.verify import largest_difference
+    from tinysight.reduction.verify import InDouble, largest_difference
 
     ignoring = original.copy()
     with torch.no_grad():
@@ -299,7 +299,8 @@ def _difference_ignoring(original: Network, reduced: Network, cut: Mapping[str, 
             weight: Tensor = ignoring.module.get_submodule(path).weight  # type: ignore[assignment]
             weight[:, list(channels)] = 0
     images = original.example(batch=2).double()
-    return largest_difference(ignoring.scores.double(), reduced.copy().scores.double(), images)
+    with InDouble():
+        return largest_difference(ignoring.scores.double(), reduced.copy().scores.double(), images)
 
 
 def _spans(numbers: Sequence[int]) -> list[list[int]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from tinysight.reduction.naming import is_wanted, refuse_unknown_layers
+from tinysight.reduction.naming import is_wanted, refuse_nothing_left, refuse_unknown_layers
 from tinysight.reduction.step import Context, NotApplicable, StructureReduction
 from tinysight.reduction.summary import Summary
 
@@ -44,12 +44,22 @@ class Factorize(StructureReduction):
     layers: tuple[str, ...] = ()
     protect: tuple[str, ...] = ()
 
+    @model_validator(mode="after")
+    def _leaves_something_to_factorize(self) -> Factorize:
+        refuse_nothing_left(self.layers, self.protect)
+        return self
+
+    @property
+    def named_layers(self) -> tuple[str, ...]:
+        """The layers asked for, or protected."""
+        return (*self.layers, *self.protect)
+
     def reduce(self, network: Network, context: Context) -> Network:
         """Choose, time every choice on the engine, prove, record."""
         from tinysight.reduction.factorization.plan import Options, find_sites
         from tinysight.reduction.factorization.replace import refused
 
-        refuse_unknown_layers(self.name, network.module, (*self.layers, *self.protect))
+        refuse_unknown_layers(self, network.module)
         sites = find_sites(network.module, network.example(), self._is_wanted)
         if not sites:
             raise NotApplicable("no plain convolution or linear layer runs among the layers asked for")
@@ -92,7 +102,8 @@ class Factorize(StructureReduction):
             return self._reached(options, level, "macs")
         whole = count_macs(network.scores, network.example())
         if self.of == "parameters":
-            whole = sum(parameter.numel() for parameter in network.module.parameters())
+            live = network.live  # what does not reach the output is in no file
+            whole = sum(each.numel() for name, each in network.module.named_parameters() if name in live)
         of: Any = self.of
         level = largest_level(
             lambda level: options.cost(options.at(level, "energy", of), of, whole) <= self.keep * whole
@@ -101,11 +112,11 @@ class Factorize(StructureReduction):
 
     def _reached(self, options: Options, level: float | None, of: Any) -> dict[str, Choice]:
         if level is None:
+            alone = options.left(options.at(0.0, "energy", of))
+            why = "; left alone: " + "; ".join(f"{path}: {reason}" for path, reason in alone.items()) if alone else ""
             raise NotApplicable(
-                f"even the smallest ranks leave more than {self.keep:g} of the network's {self.of}: ask for less, or "
-                f"see why layers are left alone: {options.left(options.at(0.0, 'energy', of)) or 'all are factorized'}"[
-                    :400
-                ]
+                f"even the smallest ranks leave more than {self.keep:g} of the network's {self.of}: give a larger keep"
+                f"{why}"[:400]
             )
         return options.at(level, "energy", of)
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tinysight.errors import unknown_name
-from tinysight.reduction.naming import refuse_unknown_layers
+from tinysight.reduction.naming import is_wanted, refuse_nothing_left, refuse_unknown_layers
 from tinysight.reduction.step import Context, NotApplicable, StructureReduction
 from tinysight.reduction.summary import Summary
 
@@ -39,6 +39,13 @@ def known_criterion(name: str) -> str:
 Criterion = Annotated[str, AfterValidator(known_criterion)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
+
+def _multiple(value: Any) -> Any:
+    if value != "measured" and not (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        raise ValueError("must be a whole number from 1 on, or 'measured'")
+    return value
+
+
 FAR = 0.05
 """From this distance to what was asked on, the reason is said and not only recorded."""
 
@@ -67,17 +74,33 @@ class Prune(StructureReduction):
     rounds: int = Field(1, ge=1, le=100)
     least: float = Field(0.1, ge=0, lt=1)
     limits: dict[str, Share] = {}
-    round_to: Annotated[int, Field(ge=1)] | Literal["measured"] = 1
+    round_to: Annotated[int | Literal["measured"], BeforeValidator(_multiple)] = 1
     layers: tuple[str, ...] = ()
     protect: tuple[str, ...] = ()
     images: int = Field(128, ge=2)
+
+    @model_validator(mode="after")
+    def _leaves_something_to_cut(self) -> Prune:
+        refuse_nothing_left(self.layers, self.protect)
+        if outside := [path for path in self.limits if not is_wanted([path], self.layers, self.protect)]:
+            raise ValueError(f"limits names '{outside[0]}', which is protected or not among layers: leave it out there")
+        if self.of == "channels" and self.least > self.keep:
+            raise ValueError(
+                f"least ({self.least:g}) leaves more channels than keep ({self.keep:g}): give a smaller one"
+            )
+        return self
+
+    @property
+    def named_layers(self) -> tuple[str, ...]:
+        """The layers asked for, protected or limited."""
+        return (*self.layers, *self.protect, *self.limits)
 
     def reduce(self, network: Network, context: Context) -> Network:
         """Choose, cut, prove, record, in as many rounds as asked."""
         from tinysight.reduction.channels.pruning import Pruning
         from tinysight.reduction.channels.rounding import liked_multiple
 
-        refuse_unknown_layers(self.name, network.module, (*self.layers, *self.protect, *self.limits))
+        refuse_unknown_layers(self, network.module)
         round_to = liked_multiple(context.times_as_fast) if self.round_to == "measured" else self.round_to
         work = Pruning(self, network, context, round_to)
         for number in range(1, self.rounds + 1):

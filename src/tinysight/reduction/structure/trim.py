@@ -70,10 +70,7 @@ class _Proof:
 
 def _dead_modules(network: Network) -> list[str]:
     """Return the paths of all modules that hold parameters of which none reaches the output, in the network's order."""
-    from tinysight.models.liveness import live_parameters
-
-    prefix = "network."  # Scores holds the user's module under this name
-    alive = {name.removeprefix(prefix) for name in live_parameters(network.scores, network.example())}
+    alive = network.live
     dead = []
     for path, module in network.module.named_modules(remove_duplicate=False):
         names = [name for name, _ in module.named_parameters(prefix=path)]

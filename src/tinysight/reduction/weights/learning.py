@@ -91,9 +91,11 @@ class Learning(WeightsReduction):
 
     @staticmethod
     def _refuse_untrainable(network: Network) -> None:
-        from tinysight.reduction.verify import refuses_batches
+        from tinysight.reduction.verify import refuses_batches, refuses_gradients
 
         if not any(parameter.requires_grad for parameter in network.module.parameters()):
             raise NotApplicable("the network has no weights to train: all are frozen, or there are none")
         if reason := refuses_batches(network.scores, network.example(batch=2)):
+            raise NotApplicable(f"the network {reason}, so it cannot be trained")
+        if reason := refuses_gradients(network.scores, network.example(batch=2)):
             raise NotApplicable(f"the network {reason}, so it cannot be trained")

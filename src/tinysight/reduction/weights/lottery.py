@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -46,26 +47,28 @@ class Lottery(Sparsifying):
 
     def reduce(self, network: Network, context: Context) -> Network:
         """Train round by round; the record says how many zeros there are, layer by layer."""
-        from tinysight.reduction.sparsity.masks import chosen, places_of_zeros
+        from tinysight.reduction.sparsity.masks import chosen, places_of_zeros, weights_of
 
-        self._refuse_unfit(network)
+        layers = self._layers(network)
         start = network.copy()
-        masks: dict[str, Tensor] = places_of_zeros(self._weights(start.module)) if network.is_sparse else {}
+        masks: dict[str, Tensor] = places_of_zeros(weights_of(start.module, layers)) if network.is_sparse else {}
         for number in range(1, self.rounds + 1):
-            trained = self._round(start, masks, number, context)
+            trained = self._round(start, masks, number, layers, context)
             if number == 1:
                 start = self._start(network, context)
-            scores = {name: weight.detach().abs() for name, weight in self._weights(trained.module).items()}
+            scores = {name: weight.detach().abs() for name, weight in weights_of(trained.module, layers).items()}
             stay = (1 - self.sparsity) ** (number / self.rounds)
             masks = chosen(scores, 1 - stay, self.scope)
             context.progress.say(f"lottery: after round {number}, {100 * stay:.1f} % of the weights stay")
         if self.restart == "random":
             start = network.drawn_anew(context.seed + 1)
-        ticket = self._round(start, masks, self.rounds + 1, context)
+        ticket = self._round(start, masks, self.rounds + 1, layers, context)
         settings = self.model_dump(mode="json") | {"images": len(context.train)}
-        return ticket.with_step(self.step(settings, self._summary(ticket)))
+        return ticket.with_step(self.step(settings, self._summary(ticket, layers)))
 
-    def _round(self, start: Network, masks: dict[str, Tensor], number: int, context: Context) -> Network:
+    def _round(
+        self, start: Network, masks: dict[str, Tensor], number: int, layers: Collection[str], context: Context
+    ) -> Network:
         """Train once from ``start``, zeros held; the first round keeps the weights to go back to."""
         from tinysight.training.batches import Batches
         from tinysight.training.history import join_histories
@@ -77,18 +80,21 @@ class Lottery(Sparsifying):
             raise NotApplicable(f"a training has {steps} steps: weights cannot go back to step {self.rewind}")
         trained = self._trained(
             start, replace(context, folder=context.folder / f"round_{number}"), batches,
-            task_loss("cross_entropy", context.task), lambda student: self._watching(student, masks, number, context),
+            task_loss("cross_entropy", context.task),
+            lambda student: self._watching(student, masks, number, layers, context),
         )  # fmt: skip
         join_histories(context.folder, [context.folder / f"round_{one}" for one in range(1, number + 1)])
         return trained
 
-    def _watching(self, student: Network, masks: dict[str, Tensor], number: int, context: Context) -> AfterStep:
+    def _watching(
+        self, student: Network, masks: dict[str, Tensor], number: int, layers: Collection[str], context: Context
+    ) -> AfterStep:
         from safetensors.torch import save_model
 
         from tinysight.files import write_atomically
-        from tinysight.reduction.sparsity.masks import hold
+        from tinysight.reduction.sparsity.masks import hold, weights_of
 
-        weights = self._weights(student.module)
+        weights = weights_of(student.module, layers)
 
         def after_step(step: int) -> None:
             if number == 1 and step == self.rewind:

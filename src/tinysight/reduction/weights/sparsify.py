@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -55,59 +56,62 @@ class Sparsify(Sparsifying):
         from tinysight.training.batches import Batches
         from tinysight.training.losses import task_loss
 
-        self._refuse_unfit(network)
+        layers = self._layers(network)
         batches = Batches(context.train, network.input, context.task, augment=context.augment)
         schedule = self._schedule(self.epochs * batches.count(self.batch_size))
         trained = self._trained(
             network, context, batches, task_loss("cross_entropy", context.task),
-            lambda student: self._growing(student, schedule, context),
+            lambda student: self._growing(student, schedule, layers, context),
         )  # fmt: skip
         settings = self.model_dump(mode="json") | {"images_trained": len(context.train)}
-        return trained.with_step(self.step(settings, self._summary(trained)))
+        return trained.with_step(self.step(settings, self._summary(trained, layers)))
 
     def _schedule(self, steps: int) -> PolynomialDecay:
         from tinysight.reduction.sparsity.schedule import PolynomialDecay
 
         end = max(self.begin_step, steps * 3 // 4) if self.end_step is None else self.end_step
         if end > steps:
-            raise NotApplicable(f"zeros grow until step {end}, and the training has {steps}: give a smaller end_step")
+            which = "begin_step" if self.end_step is None else "end_step"
+            raise NotApplicable(f"zeros grow until step {end}, and the training has {steps}: give a smaller {which}")
         return PolynomialDecay(self.initial, self.sparsity, self.begin_step, end, self.frequency)
 
-    def _growing(self, student: Network, schedule: PolynomialDecay, context: Context) -> AfterStep:
+    def _growing(
+        self, student: Network, schedule: PolynomialDecay, layers: Collection[str], context: Context
+    ) -> AfterStep:
         """Return what sets weights to zero when the schedule says so, and keeps them zero at every other step."""
-        from tinysight.reduction.sparsity.masks import hold, places_of_zeros
+        from tinysight.reduction.sparsity.masks import hold, places_of_zeros, weights_of
 
-        weights = self._weights(student.module)
+        weights = weights_of(student.module, layers)
         masks: dict[str, Tensor] = {}
 
         def after_step(step: int) -> None:
             if schedule.changes(step):
-                masks.update(self._masks(student, schedule.at(step), context))
+                masks.update(self._masks(student, schedule.at(step), layers, context))
             elif not masks and step > schedule.begin:  # going on after an interruption
                 masks.update(places_of_zeros(weights))
             hold(weights, masks)
 
         return after_step
 
-    def _masks(self, student: Network, share: float, context: Context) -> dict[str, Tensor]:
+    def _masks(self, student: Network, share: float, layers: Collection[str], context: Context) -> dict[str, Tensor]:
         """Choose what stays; where scores depend on what is gone already, in many small rounds."""
-        from tinysight.reduction.sparsity.masks import chosen, hold, sparsity_of
+        from tinysight.reduction.sparsity.masks import chosen, hold, sparsity_of, weights_of
 
-        weights = self._weights(student.module)
-        before = min(sparsity_of(weights), share)
+        before = min(sparsity_of(weights_of(student.module, layers)), share)
         rounds = SYNFLOW_ROUNDS if self.criterion == "synflow" else 1
         remaining = student.copy()
         for number in range(1, rounds + 1):
             # Exponentially: every round keeps the same share of what the round before has kept.
             kept = (1 - before) ** (1 - number / rounds) * (1 - share) ** (number / rounds)
-            masks = chosen(self._scores(remaining, context), 1 - kept, self.scope)
-            hold(self._weights(remaining.module), masks)
+            masks = chosen(self._scores(remaining, layers, context), 1 - kept, self.scope)
+            hold(weights_of(remaining.module, layers), masks)
         return masks
 
-    def _scores(self, network: Network, context: Context) -> dict[str, Tensor]:
+    def _scores(self, network: Network, layers: Collection[str], context: Context) -> dict[str, Tensor]:
         from tinysight.reduction.judging import Judge
+        from tinysight.reduction.sparsity.masks import weights_of
         from tinysight.reduction.sparsity.scores import SCORES, Evidence
 
         judge = Judge.of(context, self.images)
-        evidence = Evidence(network, self._weights(network.module), judge.on_guesses, judge.seed)
+        evidence = Evidence(network, weights_of(network.module, layers), judge.on_guesses, judge.seed)
         return SCORES[self.criterion](evidence)
