@@ -229,7 +229,7 @@ def candidate_lines(run: Run) -> Iterator[str]:
     yield "| " + " | ".join(heads) + " |"
     yield "|" + "---|" * len(heads)
     for record in run.records:
-        cells = [*row(record), names.get(record.parent or "", ""), reasons(record)]
+        cells = [*row(record, reference), names.get(record.parent or "", ""), reasons(record)]
         shown = [f"**{cell}**" if record.verdict == "best" and cell else cell for cell in cells]
         yield "| " + " | ".join(cell.replace("|", "/") for cell in shown) + " |"
 
@@ -275,7 +275,7 @@ def condition_lines(run: Run) -> Iterator[str]:
     yield f"- **Machine:** {latency.cpu}, {latency.threads} threads, {engine}; {versions}."
     yield (
         "- **Times:** one image at a time, candidate and reference in turn; ratios with the 5th to 95th percentile of "
-        "the rounds. Milliseconds of candidates that were no finalists come from rounds of their own: compare ratios."
+        "the rounds. Milliseconds are the reference's median divided by the candidate's ratio."
     )
     yield (
         f"- **Images:** {sizes}. The val split can certify an observed drop of at most "

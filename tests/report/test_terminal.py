@@ -34,7 +34,8 @@ def test_no_number_is_cut_off_in_a_narrow_terminal(make_record, monkeypatch, wid
     stream = io.StringIO()
     monkeypatch.setattr("tinysight.report.terminal.plain_console", lambda stream: Console(file=stream, width=width))
     long = "distil (epochs 120, learning_rate 0.003, temperature 4.0, views 16)"
-    print_table([make_record("a", variant=long, size=123_000, ratio=8.0, points=-1.25)], "mIoU", stream)
+    small = make_record("a", variant=long, size=123_000, ratio=8.0, points=-1.25)
+    print_table([make_record("r", verdict="reference"), small], "mIoU", stream)
     assert "…" not in stream.getvalue()
     assert {"80.00", "-1.25", "123", "kB", "1.25", "8.00"} <= set(stream.getvalue().split())
     assert "views 16" in " ".join(stream.getvalue().split())

@@ -57,11 +57,11 @@ def test_what_was_not_measured_is_a_dash(text):
 
 
 def test_a_row_has_a_cell_a_column(make_record):
-    assert len(row(make_record("a"))) == len(COLUMNS)
+    assert len(row(make_record("a"), None)) == len(COLUMNS)
 
 
 def test_the_cells_of_a_row_stand_in_their_columns(make_record):
-    cells = dict(zip(COLUMNS, row(make_record("a", ratio=2, size=20_000, points=0.25)), strict=True))
+    cells = dict(zip(COLUMNS, row(make_record("a", ratio=2, size=20_000, points=0.25), make_record("r")), strict=True))
     assert cells["quality"] == "80.00"
     assert cells["drop"] == "+0.25"
     assert cells["file"] == "20 kB"
@@ -84,7 +84,7 @@ def test_a_candidate_that_was_never_measured_has_a_row(make_record):
             "training",
         ]
     )
-    assert row(make_record("a", verdict="failed", **nothing))[3:] == ("–",) * (len(COLUMNS) - 3)
+    assert row(make_record("a", verdict="failed", **nothing), None)[3:] == ("–",) * (len(COLUMNS) - 3)
 
 
 def test_quality_goes_by_its_metrics_name():

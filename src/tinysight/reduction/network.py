@@ -139,8 +139,9 @@ class Network:
         )
         return heir
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | str) -> None:
         """Write spec.json, steps.json and weights.safetensors into ``folder``; no file is ever half-written."""
+        folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         spec = {
             "schema": SCHEMA,
@@ -205,11 +206,15 @@ def checkpoint_folder(path: Path) -> Path:
     folder = path / CHECKPOINT if (path / CHECKPOINT).is_dir() else path
     for name in ("spec.json", "steps.json", WEIGHTS):
         if not (folder / name).is_file():
-            raise UserError(
-                f"{folder / name} does not exist: give the folder of a checkpoint (spec.json, steps.json, {WEIGHTS}), "
-                "such as 'tinysight train' prints"
-            )
+            raise UserError(f"{folder / name} does not exist: {_where_checkpoints_are(path)}")
     return folder
+
+
+def _where_checkpoints_are(path: Path) -> str:
+    if (path / "bundle.json").is_file() or (path / "candidates").is_dir():
+        kind = "bundle, which holds no checkpoint" if (path / "bundle.json").is_file() else "whole run"
+        return f"{path} is a {kind}: give the folder of one of the run's candidates, candidates/ID"
+    return f"give the folder of a checkpoint (spec.json, steps.json, {WEIGHTS}), such as 'tinysight train' prints"
 
 
 def _replay(method: type[StructureReduction], module: nn.Module, step: Step, folder: Path) -> nn.Module:

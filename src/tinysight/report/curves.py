@@ -121,7 +121,8 @@ def _places(record: CandidateRecord) -> Iterator[_Place]:
     if isinstance(record.config.get("epochs"), int):
         yield _Place("epochs", record.config["epochs"], ("epochs",))
     if record.summary and record.summary.reached is not None:
-        yield _Place(f"{record.summary.of} kept, %", 100 * record.summary.reached, ("keep", "sparsity"))
+        of = {"macs": "MACs"}.get(record.summary.of, record.summary.of)
+        yield _Place(f"{of} kept, %", 100 * record.summary.reached, ("keep", "sparsity"))
 
 
 def _shown(record: CandidateRecord, key: str) -> str:

@@ -45,6 +45,8 @@ NAME_SIZE = 8
 """Of a training's name, in points."""
 WIDER = {"normal": 1.0, "bold": 1.15}
 """Than the labels' estimate of a text's width."""
+FEW_LINES, SHORT_LINE, LONGEST_LINE = 6, 40, 90
+"""More or longer names of lines stand below the chart, and never longer than the last."""
 FEW_CLASSES, LONGEST_CLASS = 12, 24
 """Cells of more classes are too small for numbers."""
 
@@ -298,13 +300,16 @@ def _draw_reference(axes: Any, records: Sequence[CandidateRecord]) -> None:
 def _draw_sweep(axes: Any, sweep: Sweep, metric: str) -> None:
     for line, colour in zip(sweep.lines, cycle(LINES), strict=False):
         places = [place for place, _ in line.points]
-        axes.plot(places, [quality for _, quality in line.points], color=colour, marker="o", ms=4, label=line.name)
+        name = shortened(line.name, LONGEST_LINE)
+        axes.plot(places, [quality for _, quality in line.points], color=colour, marker="o", ms=4, label=name)
         if line.band:
             lows, highs = [low for _, low, _ in line.band], [high for *_, high in line.band]
             axes.fill_between(places, lows, highs, color=colour, alpha=0.15)
     axes.set_title(sweep.title, fontsize=11)
     spread = f"; mean and range of {sweep.seeds} seeds" if sweep.seeds > 1 else ""
     _against_epochs(axes, sweep.x, f"{metric} on val, %{spread}")
+    if len(sweep.lines) > FEW_LINES or any(len(line.name) > SHORT_LINE for line in sweep.lines):
+        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, -0.16), fontsize=8)
 
 
 def _draw_watched(axes: Any, watched: Watched) -> None:

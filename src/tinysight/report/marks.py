@@ -34,11 +34,9 @@ class Mark(NamedTuple):
 
 
 def marks_of(records: Sequence[CandidateRecord]) -> list[Mark]:
-    """Return the measured candidates of one run, on one time axis.
+    """Return the measured candidates of one run, on one time axis: that of ``paired_ms``.
 
-    Candidates are timed in rounds of their own, minutes or hours apart, and a machine has moods: what compares is each
-    one's ratio to the reference, which took turns with it. So a candidate's time is the reference's median divided by
-    that ratio. Without a measured reference there is nothing to hold them against, and so no mark.
+    Without a measured reference there is nothing to hold them against, and so no mark.
     """
     reference = next((record for record in records if record.verdict == "reference"), None)
     if not (reference and reference.latency_ms and reference.quality):
@@ -59,9 +57,13 @@ def marks_of(records: Sequence[CandidateRecord]) -> list[Mark]:
 
 
 def pareto_front(marks: Sequence[Mark]) -> list[Mark]:
-    """Return the marks that no other beats in both quality and time, from the fastest to the best."""
+    """Return the marks that no other beats in both quality and time, from the fastest to the best.
+
+    What misses the floor for certain nobody can choose, and so it is not among them.
+    """
     front: list[Mark] = []
-    for mark in sorted(marks, key=lambda mark: (mark.ms, -mark.quality)):
+    kept = [mark for mark in marks if mark.record.verdict in KEPT]
+    for mark in sorted(kept, key=lambda mark: (mark.ms, -mark.quality)):
         if not front or mark.quality > front[-1].quality:
             front.append(mark)
     return front

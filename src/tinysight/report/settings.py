@@ -50,6 +50,9 @@ def _differing(setting: Setting, settings: Sequence[Setting]) -> Iterator[str]:
 
 def _words(value: Any) -> Iterator[str]:
     """Write a value; of a group of settings those that are set."""
+    if isinstance(value, list):
+        yield " + ".join(map(str, value)) or "none"
+        return
     if not isinstance(value, dict):
         yield "none" if value is None else str(value)
         return

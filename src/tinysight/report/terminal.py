@@ -42,7 +42,10 @@ def print_table(records: Sequence[CandidateRecord], metric: str, stream: IO[str]
     console = plain_console(stream)
     title = dict(zip(COLUMNS, titles(metric), strict=True))
     names = _names(records)
-    rows = [dict(zip(COLUMNS, row(record), strict=True)) | {"variant": names[record.id]} for record in records]
+    reference = next((record for record in records if record.verdict == "reference"), None)
+    rows = [
+        dict(zip(COLUMNS, row(record, reference), strict=True)) | {"variant": names[record.id]} for record in records
+    ]
     widths = {name: max(len(cells[name]) for cells in [title, *rows]) for name in COLUMNS}
     untrained = {"trained"} if not any(record.training for record in records) else set()
     shown = _shown(widths, console.width, untrained)

@@ -20,6 +20,7 @@ __all__ = [
     "counted",
     "duration_text",
     "latency_text",
+    "paired_ms",
     "points_text",
     "rate_text",
     "reasons",
@@ -156,8 +157,20 @@ def rate_text(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}" if value >= 1e-3 else f"{value:.5f}"
 
 
-def row(record: CandidateRecord) -> tuple[str, ...]:
+def paired_ms(record: CandidateRecord, reference: CandidateRecord | None) -> float | None:
+    """Return a candidate's time as all of a run compare: the reference's median, divided by the candidate's ratio.
+
+    Candidates are timed in rounds of their own, minutes or hours apart, and a machine has moods: what compares is each
+    one's ratio to the reference, which took turns with it.
+    """
+    if not (reference and reference.latency_ms and record.speedup):
+        return None
+    return reference.latency_ms.p50 / record.speedup.ratio
+
+
+def row(record: CandidateRecord, reference: CandidateRecord | None) -> tuple[str, ...]:
     """Return a record as cells, in the order of ``COLUMNS``."""
+    ms = paired_ms(record, reference)
     return (
         record.stage,
         record.variant,
@@ -165,7 +178,7 @@ def row(record: CandidateRecord) -> tuple[str, ...]:
         f"{100 * record.quality.value:.2f}" if record.quality else "–",
         points_text(record.drop.points if record.drop else None),
         bytes_text(record.bytes.total if record.bytes else None),
-        latency_text(record.latency_ms),
+        "–" if ms is None else f"{ms:.2f}",
         latency_text(record.e2e_ms),
         f"{record.speedup.ratio:.2f}" if record.speedup else "–",
         f"{record.speedup_eager.ratio:.1f}" if record.speedup_eager else "–",

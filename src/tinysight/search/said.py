@@ -1,0 +1,41 @@
+"""What is to be said of a choice: that its gain is not decided, or that what was asked for fell out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tinysight.reduction.table import METHODS
+from tinysight.runs.records import CandidateRecord
+from tinysight.search.goal import Goal
+
+__all__ = ["fell_out", "no_faster"]
+
+
+def no_faster(best: CandidateRecord, goal: Goal) -> str | None:
+    """Say so where time was to be minimised and the rounds of timing do not agree that the choice is faster."""
+    ratio = best.speedup
+    if goal.minimize != "latency" or best.verdict == "reference" or ratio is None or ratio.low > 1:
+        return None
+    return (
+        f"it is not decided that the choice is faster than the reference: {ratio.ratio:.2f} ({ratio.low:.2f} to "
+        f"{ratio.high:.2f}) times, round by round"
+    )
+
+
+def fell_out(records: Sequence[CandidateRecord], best: CandidateRecord) -> str | None:
+    """Say so where structures were changed and the choice has none of them, because none holds the floor."""
+    if best.verdict == "reference" or _is_cut(best):
+        return None
+    cut = [record for record in records if _is_cut(record) and record.drop]
+    if not cut or any(record.verdict == "acceptable" for record in cut):
+        return None
+    nearest = min(cut, key=lambda record: record.drop.points if record.drop else 0.0)
+    assert nearest.drop
+    return (
+        f"none of the networks whose structure was changed holds the floor: the nearest, {nearest.variant}, loses "
+        f"{nearest.drop.points:.2f} points ({nearest.verdict}): change less, or let it learn longer"
+    )
+
+
+def _is_cut(record: CandidateRecord) -> bool:
+    return any(METHODS[step["method"]].damages for step in record.steps)
