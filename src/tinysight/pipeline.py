@@ -71,6 +71,11 @@ class Result:
     report: Path
     summary: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        """Say what was chosen and where it lies; the records would fill pages."""
+        best = f"{self.best.stage}: {self.best.variant}"
+        return f"Result(best={best!r}, records={len(self.records)}, bundle={str(self.bundle)!r})"
+
 
 def run(job: Job, folder: RunFolder, progress: Progress) -> Result:
     """Do the whole job in ``folder``; what an earlier, interrupted call finished is used, not made again.

@@ -25,6 +25,7 @@ from tinysight.reduction.network import CHECKPOINT, Network, load_network
 from tinysight.reduction.structure.prune import known_criterion
 from tinysight.report.figures import png_figure
 from tinysight.report.terminal import plain_console
+from tinysight.report.text import counted, shortened
 from tinysight.ship import find_candidate
 from tinysight.training.batches import Batches
 from tinysight.training.loop import choose_device
@@ -35,7 +36,9 @@ __all__ = ["KEEPS", "print_sensitivity"]
 
 KEEPS = (0.75, 0.5, 0.25)
 COLOURS = ("#9ec5ab", "#2f9e63", "#0b4a2b")
-"""Of a dot, by the share that was kept: the darker, the less."""
+"""Of a ring, by the share that was kept: the darker, the less."""
+LARGEST_RING = 90
+"""Its area in points squared."""
 BATCH_SIZE = 8
 
 
@@ -83,7 +86,8 @@ def print_sensitivity(run: Path, candidate: str, criterion: str, images: int, *,
     ordered = sorted(_by_layer(found), key=lambda scores: min(score.score for score in scores))
     _print(ordered, whole, job.task.metric)
     picture = kept.with_suffix(".png")
-    _draw(_by_layer(found), whole, job.task.metric, picture)
+    shown = f"{record.variant}, {criterion}, {counted(images, 'training image')}"
+    _draw(_by_layer(found), whole, job.task.metric, shown, picture)
     return picture
 
 
@@ -147,8 +151,8 @@ def _print(layers: Sequence[Sequence[Score]], whole: float, metric: str) -> None
     console.print(f"\n{metric} of the whole network on these training images: {100 * whole:.2f} %", highlight=False)
 
 
-def _draw(layers: Sequence[Sequence[Score]], whole: float, metric: str, path: Path) -> None:
-    """Draw a row a layer, in the network's order, with a dot for each share that was kept."""
+def _draw(layers: Sequence[Sequence[Score]], whole: float, metric: str, shown: str, path: Path) -> None:
+    """Draw a row a layer, in the network's order, with a ring for each share that was kept; ``shown`` is the title."""
     with png_figure(path, 8.0, 1.4 + 0.24 * len(layers)) as figure:
         axes: Any = figure.add_subplot()
         axes.axvline(100 * whole, color="#1b1f24", lw=1, ls="--", label="whole")
@@ -157,11 +161,17 @@ def _draw(layers: Sequence[Sequence[Score]], whole: float, metric: str, path: Pa
             axes.plot([min(values), 100 * whole], [row, row], color="#cfd6dc", lw=1.2, zorder=1)
         for keep, colour in zip(KEEPS, COLOURS, strict=True):
             dots = [(100 * s.score, row) for row, scores in enumerate(layers) for s in scores if s.keep == keep]
-            draw = partial(axes.scatter, color=colour, s=26, zorder=2, label=f"{100 * keep:g} % kept")
+            # The less is kept, the larger the ring, so that equal scores hide none.
+            size = LARGEST_RING * (1.15 - keep)
+            draw = partial(
+                axes.scatter, facecolors="none", edgecolors=colour, linewidths=1.6, s=size, zorder=2,
+                label=f"{100 * keep:g} % kept",
+            )  # fmt: skip
             draw(*zip(*dots, strict=True)) if dots else None
         axes.set_yticks(range(len(layers)), [scores[0].layer for scores in layers], fontsize=7.5)
         axes.set_ylim(len(layers) - 0.4, -0.6)
-        axes.set_xlabel(f"{metric} on training images, %, when this layer alone is cut")
+        axes.set_xlabel(f"{metric} on training images, %, when this layer alone, with what hangs on it, is cut")
+        axes.set_title(shortened(shown, 80), fontsize=11, pad=26)
         axes.grid(axis="x", color="#e3e7eb", lw=0.6)
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.tick_params(axis="y", length=0)

@@ -60,6 +60,10 @@ class Step(Config):
     record: dict[str, Any]
     summary: Summary | None = None
 
+    def __repr__(self) -> str:
+        """Name the step; the record of a precision would fill pages."""
+        return f"Step({self.kind}, {self.method} {self.version})"
+
 
 class NotApplicable(Exception):  # noqa: N818 - not an error: the reason a candidate is skipped
     """A method has nothing to do on this network or machine; the text says why, and the candidate is ``skipped``."""

@@ -31,8 +31,9 @@ class Summary(Config):
         before, after = (sum(counts) for counts in zip(*self.layers.values(), strict=True))
         reached = "" if self.reached is None else f", {100 * self.reached:.1f} % kept"
         left = f"; {len(self.left)} more left alone" if self.left else ""
+        layers = "1 layer" if len(self.layers) == 1 else f"{len(self.layers)} layers"
         asked = f"{100 * self.asked:g} % of the {self.of} asked{reached}"
-        return f"{asked}: {after:,} of {before:,} {self.unit} in {len(self.layers)} layers{left}"
+        return f"{asked}: {after:,} of {before:,} {self.unit} in {layers}{left}"
 
     def lines(self) -> Iterator[str]:
         """Yield the account layer by layer, for a log."""
