@@ -224,7 +224,8 @@ def write_table(done: dict[str, dict[str, Any]]) -> None:
         f"{', '.join(f'{name} {number}' for name, number in known.items())}. Random weights; batch norms, biases and "
         f"statistics are random too. *correct*: differs by at most {EXACT:g} of the largest score in float64. "
         f"*exports equal*: by at most {EXPORTED:g} on OpenVINO in float32. Both tools judge channels by L1, and keep "
-        f"the last layer. Left: shares of the original's.", "",
+        f"the last layer. Shares are of the original's; × faster with the 5th to 95th percentile of {ROUNDS} rounds, "
+        f"other work beside them.", "",
     ]  # fmt: skip
     for title, prefix in SETS.items():
         inside = [case for case in everything if case.name.startswith("torchvision/") == (prefix == "torchvision/")]
@@ -267,7 +268,8 @@ def _cells(dense: dict[str, Any], result: dict[str, Any]) -> list[str]:
         return ["fails", "", "", "", ""]
     verdict = "ok" if whole(result) else "not proven" if "incorrect" in result else _fault(result)
     shares = [_share(result.get(what), dense.get(what)) for what in ("macs", "parameters", "bytes")]
-    faster = f"{result['times_as_fast']:.2f}" if "times_as_fast" in result else ""
+    times = (f"{result[name]:.2f}" for name in ("times_as_fast", "low", "high") if name in result)
+    faster = "{} ({}–{})".format(*times) if "times_as_fast" in result else ""
     return [verdict, *shares, faster]
 
 

@@ -33,6 +33,7 @@ class Sparsify(Sparsifying):
     """
 
     name: ClassVar[str] = "sparsify"
+    version: ClassVar[int] = 2
 
     criterion: Literal["magnitude", "random", "obd", "synflow"] = "magnitude"
     initial: float = Field(0.0, ge=0, lt=1)
