@@ -133,8 +133,8 @@ PAGES_BY_NAME = {
     "facade_ladder": Page(
         "Pruning and factorization of a facade network, from one reference",
         "Photos of street facades, 367 for training and 80 for validation; every variant starts from one PSPNet on a "
-        "ResNet-18 and, if it needs it, is trained on for as many epochs. L1 and L2 rank single weights alike: they are "
-        "one variant.",
+        "ResNet-18 and, if it needs it, is trained on for as many epochs. L1 and L2 rank single weights alike: they "
+        "are one variant.",
         {"facade_ladder": ["facade_ladder.yaml"]},
     ),
     "sparsity_comparison": Page(
