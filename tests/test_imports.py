@@ -26,7 +26,7 @@ RANKS = [
     {"job", "workshop", "ship"},
     {"pipeline"},
     {"networks"},
-    {"cuttable", "device", "drawing", "live", "sensitivity", "tables", "verbs"},
+    {"device", "drawing", "dry_run", "live", "sensitivity", "tables", "verbs"},
     {"cli", "__init__"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tinysight.data import Dataset as Dataset
     from tinysight.data import InputPolicy as InputPolicy
+    from tinysight.dry_run import cuttable as cuttable
     from tinysight.engines.bundle import Bundle as Bundle
     from tinysight.engines.settings import EngineSettings as EngineSettings
     from tinysight.errors import UserError as UserError
@@ -39,6 +40,7 @@ _HOMES = {
     "Step": "reduction.step:Step",
     "Training": "training.settings:Training",
     "UserError": "errors:UserError",
+    "cuttable": "dry_run:cuttable",
     "load": "reduction.network:load_network",
     "load_recipe": "recipe:load_recipe",
     "reduce": "live:reduce",

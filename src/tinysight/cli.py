@@ -110,7 +110,7 @@ def reduce(
     _make_importable(recipe, trust)
     if dry_run:
         _require_reduce_extra()
-        from tinysight.cuttable import print_cuttable
+        from tinysight.dry_run import print_cuttable
 
         print_cuttable(str(recipe), overrides or [], trust=trust)
         return
