@@ -31,6 +31,7 @@ from tinysight.errors import UserError, one_line, printable, unknown_name
 from tinysight.files import write_json
 from tinysight.measure.candidate import Bench, Measured
 from tinysight.measure.quality import PerImage, predict_one
+from tinysight.measure.records import PrecisionRead
 from tinysight.models.settings import PROGRAM
 from tinysight.progress import Progress
 from tinysight.recipe import Recipe, load_recipe
@@ -296,8 +297,8 @@ def _print(content: dict[str, Any]) -> None:
     print(f"latency {latency['p50']:.2f} ms, p90 {latency['p90']:.2f}", end=" ")
     print(f"({latency['engine']} {latency['engine_version']}, {latency['threads']} threads, {latency['cpu']})")
     print(f"end to end {content['e2e_ms']['p50']:.2f} ms; peak memory {content['peak_rss_mb']:.0f} MiB")
-    precision = content["precision"]
-    print(f"file {size['total']:,} bytes; stored {precision['stored']}, executed {precision['executed']}")
+    precision = PrecisionRead.model_validate(content["precision"])
+    print(f"file {size['total']:,} bytes; stored {precision.stored}, executed {precision.sentence}")
 
 
 def _print_check(report: CheckReport, dataset: Dataset) -> None:

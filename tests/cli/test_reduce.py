@@ -23,7 +23,7 @@ PARTS = {
     "bytes": {"engine", "files", "total", "compressed"},
     "latency_ms": {"p50", "p90", "engine", "engine_version", "threads", "batch", "shape", "runs", "cpu"},
     "speedup": {"vs", "ratio", "low", "high"},
-    "precision": {"stored", "executed", "integer_share"},
+    "precision": {"stored", "executed", "integer_share", "integer_layers", "layers"},
 }
 
 

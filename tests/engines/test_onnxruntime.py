@@ -5,7 +5,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from tinysight.engines import ENGINES
-from tinysight.engines.onnxruntime import FLOAT_LAYERS, INTEGER_LAYERS, _integer_share
+from tinysight.engines.onnxruntime import FLOAT_LAYERS, INTEGER_LAYERS, _heavy_layers
 
 ENGINE = ENGINES["onnxruntime"]
 
@@ -24,23 +24,23 @@ def test_bf16_is_refused_on_every_processor():
 
 @pytest.mark.parametrize("kind", INTEGER_LAYERS)
 def test_an_integer_layer_is_counted(kind):
-    assert _integer_share(serialised(kind, "Conv", "Relu", "Conv", "Conv")) == 0.25
+    assert _heavy_layers(serialised(kind, "Conv", "Relu", "Conv", "Conv")) == (1, 4)
 
 
 @pytest.mark.parametrize("kind", FLOAT_LAYERS)
 def test_a_float_layer_is_counted(kind):
-    assert _integer_share(serialised("QLinearConv", kind)) == 0.5
+    assert _heavy_layers(serialised("QLinearConv", kind)) == (1, 2)
 
 
 def test_other_operators_do_not_count():
-    assert _integer_share(serialised("Relu", "QuantizeLinear", "Add", "Resize")) == 0.0
+    assert _heavy_layers(serialised("Relu", "QuantizeLinear", "Add", "Resize")) == (0, 0)
 
 
 def test_what_is_read_from_bytes_is_what_onnx_reads(tiny_int8):
     """The reading without the onnx package, against the onnx package."""
     kinds = [node.op_type for node in onnx.load(tiny_int8 / "model.onnx").graph.node]
     assert sum(kind in FLOAT_LAYERS for kind in kinds) == 3
-    assert _integer_share((tiny_int8 / "model.onnx").read_bytes()) == 0.0
+    assert _heavy_layers((tiny_int8 / "model.onnx").read_bytes()) == (0, 3)
 
 
 def test_compiling_leaves_nothing_in_the_artifact(tiny_artifact):

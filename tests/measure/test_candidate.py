@@ -57,7 +57,8 @@ def test_speedup_is_against_what_it_was_timed_with(measured):
 
 
 def test_precision_is_what_file_and_engine_say(measured):
-    assert measured.precision.model_dump() == {"stored": "float32", "executed": "f32", "integer_share": 0.0}
+    assert (measured.precision.stored, measured.precision.sentence) == ("float32", "f32")
+    assert measured.precision.layers > 0
 
 
 def test_memory_is_that_of_the_measuring_process(measured):

@@ -20,7 +20,7 @@ PARTS = {
     "latency_ms": ["p50", "p90", "engine", "engine_version", "threads", "batch", "shape", "runs", "cpu"],
     "e2e_ms": ["p50", "p90", "engine", "engine_version", "threads", "batch", "shape", "runs", "cpu"],
     "speedup": ["vs", "ratio", "low", "high"],
-    "precision": ["stored", "executed", "integer_share"],
+    "precision": ["stored", "executed", "integer_share", "integer_layers", "layers"],
     "training": ["epochs", "shared_epochs", "seconds", "waited", "images", "device"],
 }
 VERDICTS = ["reference", "best", "acceptable", "undecided", "unacceptable", "failed", "skipped", "not_run"]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tinysight.errors import UserError
 
-__all__ = ["MODEL_ONNX", "Compiled", "Engine", "require_file", "require_one_input"]
+__all__ = ["MODEL_ONNX", "Compiled", "Engine", "read_back", "require_file", "require_one_input"]
 
 MODEL_ONNX = "model.onnx"
 
@@ -33,9 +33,15 @@ class Compiled(ABC):
         """Say in which precision the engine really runs, read back from its own graph.
 
         Returns:
-            ``{"executed": "f32" | "bf16" | "int8+f32" …, "integer_share": share of convolutions and matrix products
-            executed in integers}``.
+            What ``read_back`` makes of ``"f32" | "bf16" | "int8+f32" …`` and of the numbers of convolutions and matrix
+            products, in integers and in all.
         """
+
+
+def read_back(executed: str, integer_layers: int, layers: int) -> dict[str, Any]:
+    """Return what an engine executes, with the share of its heavy layers that run in integers."""
+    share = integer_layers / layers if layers else 0.0
+    return {"executed": executed, "integer_share": share, "integer_layers": integer_layers, "layers": layers}
 
 
 class Engine(ABC):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.engines.base import MODEL_ONNX, Compiled, Engine, require_file, require_one_input
+from tinysight.engines.base import MODEL_ONNX, Compiled, Engine, read_back, require_file, require_one_input
 from tinysight.engines.quiet import import_onnxruntime
 from tinysight.errors import UserError
 
@@ -55,7 +55,7 @@ class OnnxRuntime(Engine):
                     "another engine"
                 ) from error
             require_one_input(model, len(session.get_inputs()), len(session.get_outputs()))
-            return _OnnxRuntimeNetwork(session, _integer_share(optimised.read_bytes()))
+            return _OnnxRuntimeNetwork(session, *_heavy_layers(optimised.read_bytes()))
 
     def refuse(self, execute: str) -> str | None:
         """The CPU provider has no bf16 convolutions."""
@@ -63,10 +63,10 @@ class OnnxRuntime(Engine):
 
 
 class _OnnxRuntimeNetwork(Compiled):
-    def __init__(self, session: Any, integer_share: float) -> None:
+    def __init__(self, session: Any, integer_layers: int, layers: int) -> None:
         self._session = session
         self._input = session.get_inputs()[0].name
-        self._integer_share = integer_share
+        self._integers, self._layers = integer_layers, layers
 
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(self._session.run(None, {self._input: images})[0], np.float32)
@@ -77,12 +77,12 @@ class _OnnxRuntimeNetwork(Compiled):
         return tuple(shape) if all(isinstance(edge, int) for edge in shape) else None  # free axes have names
 
     def executed(self) -> dict[str, Any]:
-        kinds = (["int8"] if self._integer_share > 0 else []) + (["f32"] if self._integer_share < 1 else [])
-        return {"executed": "+".join(kinds), "integer_share": self._integer_share}
+        kinds = (["int8"] if self._integers else []) + (["f32"] if self._integers < self._layers else [])
+        return read_back("+".join(kinds) or "f32", self._integers, self._layers)
 
 
-def _integer_share(graph: bytes) -> float:
-    """Count integer and float layers in a serialised ONNX graph.
+def _heavy_layers(graph: bytes) -> tuple[int, int]:
+    """Count the convolutions and matrix products in a serialised ONNX graph: those in integers, and all.
 
     A node's operator type is field 4 of NodeProto: the byte 0x22, a length, the name. Reading it so spares the runtime
     on a device the onnx package.
@@ -90,5 +90,4 @@ def _integer_share(graph: bytes) -> float:
     found = re.findall(rb"\x22([\x01-\x20])([A-Z][A-Za-z]+)", graph)
     names = [name[: length[0]].decode() for length, name in found]
     integers = sum(name in INTEGER_LAYERS for name in names)
-    floats = sum(name in FLOAT_LAYERS for name in names)
-    return integers / (integers + floats) if integers + floats else 0.0
+    return integers, integers + sum(name in FLOAT_LAYERS for name in names)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.engines.base import MODEL_ONNX, Compiled, Engine, require_file, require_one_input
+from tinysight.engines.base import MODEL_ONNX, Compiled, Engine, read_back, require_file, require_one_input
 from tinysight.engines.hardware import processor
 from tinysight.engines.quiet import import_openvino
 from tinysight.errors import UserError
@@ -87,10 +87,8 @@ class _OpenVinoNetwork(Compiled):
                 precisions.append(info["runtimePrecision"].astype(str))
         integers = sum(precision in INTEGERS for precision in precisions)
         floats = sorted({precision for precision in precisions if precision not in INTEGERS})
-        return {
-            "executed": "+".join((["int8"] if integers else []) + floats) or self._execute,
-            "integer_share": integers / len(precisions) if precisions else 0.0,
-        }
+        words = "+".join((["int8"] if integers else []) + floats) or self._execute
+        return read_back(words, integers, len(precisions))
 
 
 def _last_line(error: Exception) -> str:

@@ -88,7 +88,8 @@ class Bench:
             speedups={name: speedup(name, times[name], times[""]) for name in against},
             peak_rss_mb=described["peak_rss_mb"],
             precision=PrecisionRead(
-                stored=bundle.stored, executed=described["executed"], integer_share=described["integer_share"]
+                stored=bundle.stored,
+                **{name: described[name] for name in ("executed", "integer_share", "integer_layers", "layers")},
             ),
         )
 

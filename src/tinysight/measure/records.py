@@ -82,11 +82,24 @@ class TrainingTime(Config):
 
 
 class PrecisionRead(Config):
-    """What the file stores, what the engine executes, and the share of heavy layers it runs in integers."""
+    """What the file stores, what the engine executes, and how many of its heavy layers it runs in integers.
+
+    Heavy are convolutions and matrix products. Both counts are 0 where nothing was read back, as in old records.
+    """
 
     stored: str
     executed: str
     integer_share: float
+    integer_layers: int = 0
+    layers: int = 0
+
+    @property
+    def sentence(self) -> str:
+        """What is executed, in words."""
+        if not self.integer_share:
+            return self.executed
+        count = f"{self.integer_layers} of {self.layers}" if self.layers else f"{100 * self.integer_share:.0f} % of the"
+        return f"{self.executed}, {count} convolutions and matrix products in integers"
 
 
 class Prospect(Config):
