@@ -3,6 +3,7 @@
 import html
 import re
 from html.parser import HTMLParser
+from itertools import product
 
 import pytest
 
@@ -213,3 +214,22 @@ def test_the_same_whole_run_makes_the_same_page(whole_page):
 def test_the_report_needs_no_torch(in_fresh_python):
     script = "import sys, tinysight.report.page; print('torch' in sys.modules, 'matplotlib' in sys.modules)"
     assert in_fresh_python(script).split() == ["False", "False"]
+
+
+def test_maps_and_repeats_are_tables(make_record, tiny_task, tmp_path, summary):
+    taught = [
+        make_record(
+            f"{number}", parent="r", stage="learn", config={"temperature": temperature, "soft": soft, "seed": seed},
+            steps=[{"kind": "weights", "method": "distil", "version": 1}],
+        )
+        for number, (temperature, soft, seed) in enumerate(product((2, 4), (0.1, 0.9), (0, 1)))
+    ]  # fmt: skip
+    records = [make_record("r", verdict="reference", parent=None), make_record("b", verdict="best"), *taught]
+    page = write_report(tmp_path, tiny_task, Goal(), records, summary).read_text(encoding="utf-8")
+    checked = Tags()
+    checked.feed(page)
+    assert (checked.open, checked.wrong) == ([], [])
+    assert "over two settings at once" in page
+    assert "soft \\ temperature" in page
+    assert "How far seeds lie apart" in page
+    assert (tmp_path / "maps.png").is_file()
