@@ -40,7 +40,8 @@ def chosen(module: nn.Module, keep: float, of: Any = "channels", **limits: Any) 
 
 
 def cost(of: Any, module: nn.Module, graph: ChannelGraph) -> Callable[[Collection[int]], float]:
-    return cost_of(of, Shapes(module, graph, IMAGES), graph.groups)
+    live = [name for name, _ in module.named_parameters()]
+    return cost_of(of, Shapes(module, graph, IMAGES), graph.groups, live)
 
 
 def kept(graph: ChannelGraph, choice: Choice) -> list[int]:

@@ -108,7 +108,7 @@ def test_every_criterion_has_a_row():
     assert set(CRITERIA) == set(criteria.CRITERIA)
 
 
-@pytest.mark.parametrize(("name", "near"), [("taylr", "taylor"), ("l0", "l"), ("lnf", "linf")])
+@pytest.mark.parametrize(("name", "near"), [("taylr", "taylor"), ("lnf", "linf")])
 def test_an_unknown_criterion_suggests_the_nearest(name: str, near: str):
     with pytest.raises(ValidationError, match=f"did you mean '{near}"):
         Prune(criterion=name)

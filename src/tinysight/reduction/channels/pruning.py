@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -100,10 +101,11 @@ class Pruning:
         method, judged = self._method, self.current.copy()
         if method.criterion in BY_GRADIENT and (reason := refuses_gradients(judged.scores, self._images)):
             raise NotApplicable(f"the network {reason}: choose a criterion that needs no gradients, such as l1")
-        judge = Judge.of(self._context, method.images)
+        judge = partial(Judge.of, self._context, method.images)
         evidence = Evidence(
-            judged.module, self._graph, lambda: judge.on_labels(judged), lambda: judge.on_guesses(judged), judge.seed
-        )
+            judged.module, self._graph, lambda: judge().on_labels(judged), lambda: judge().on_guesses(judged),
+            self._context.seed,
+        )  # fmt: skip
         found = importance(method.criterion, evidence)
         if method.scope == "layer":
             return found
