@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tinysight.measure.records import Quality
-from tinysight.report.figures import write_maps
+from tinysight.report.figures import write_maps, write_sweeps, write_trainings
 from tinysight.report.maps import maps_of, repeats_of
 
 
@@ -80,6 +80,9 @@ def test_one_seed_is_no_repeat(taught, run_records):
     assert repeats_of([*run_records, taught(70)]) == []
 
 
-def test_nothing_is_drawn_where_nothing_was_swept(run_records, tmp_path):
-    write_maps(tmp_path, run_records, "mIoU")
-    assert not (tmp_path / "maps.png").exists()
+@pytest.mark.parametrize("write", [write_maps, write_sweeps, write_trainings])
+def test_a_picture_of_what_a_run_no_longer_has_goes(run_records, tmp_path, write):
+    for name in ("maps", "sweeps", "training"):
+        (tmp_path / f"{name}.png").write_bytes(b"old")
+    write(tmp_path, run_records[:1], "mIoU")
+    assert len(list(tmp_path.iterdir())) == 2

@@ -86,7 +86,7 @@ def write_confusion(run: Path, matrices: Sequence[Matrix], classes: Sequence[str
 def write_sweeps(run: Path, records: Sequence[CandidateRecord], metric: str) -> None:
     """Write ``sweeps.png``: quality against what was swept over, a line for each setting, with the range over seeds."""
     sweeps = sweeps_of(records)
-    if not sweeps:
+    if _none_left(sweeps, run / SWEEPS):
         return
     with png_figure(run / SWEEPS, 6.4 * len(sweeps), 4.4) as figure:
         for axes, sweep in zip(figure.subplots(1, len(sweeps), squeeze=False)[0], sweeps, strict=True):
@@ -97,7 +97,7 @@ def write_sweeps(run: Path, records: Sequence[CandidateRecord], metric: str) -> 
 def write_maps(run: Path, records: Sequence[CandidateRecord], metric: str) -> None:
     """Write ``maps.png``: quality over two numbers that a stage swept at once."""
     maps = maps_of(records)
-    if not maps:
+    if _none_left(maps, run / MAPS):
         return
     width, height = max(len(one.columns) for one in maps), max(len(one.rows) for one in maps)
     with png_figure(run / MAPS, (1.6 + 0.9 * max(3, width)) * len(maps), 1.6 + 0.6 * max(3, height)) as figure:
@@ -108,7 +108,7 @@ def write_maps(run: Path, records: Sequence[CandidateRecord], metric: str) -> No
 def write_watched(run: Path, records: Sequence[CandidateRecord]) -> None:
     """Write ``learning.png``: loss and score of training and validation images while the reference learned."""
     panels = watched_of(run, records)
-    if not panels:
+    if _none_left(panels, run / LEARNING):
         return
     with png_figure(run / LEARNING, 4.6 * len(panels), 3.6) as figure:
         for axes, watched in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
@@ -118,9 +118,16 @@ def write_watched(run: Path, records: Sequence[CandidateRecord]) -> None:
 def write_trainings(run: Path, records: Sequence[CandidateRecord], metric: str) -> None:
     """Write ``training.png``: quality against seconds of training, area by bytes, coloured by stage."""
     trainings = trained(records)
-    if len(trainings) > 1:
+    if not _none_left(trainings[1:], run / TRAININGS):
         with png_figure(run / TRAININGS, 8.0, 5.0) as figure:
             _draw_trainings(figure.add_subplot(), trainings, metric)
+
+
+def _none_left(drawn: Sequence[object], path: Path) -> bool:
+    """Tell whether there is nothing to draw, and take away what the run had to show before it was changed."""
+    if not drawn:
+        path.unlink(missing_ok=True)
+    return not drawn
 
 
 @contextmanager
@@ -194,7 +201,8 @@ def _draw_trainings(axes: Any, trainings: Sequence[Trained], metric: str) -> Non
             zorder=2,
         )
     devices = dict.fromkeys(one.time.device for one in trainings)
-    axes.set_xlabel(f"seconds of training on {' or '.join(devices)}; area: bytes of the file")
+    where = next(iter(devices)) if len(devices) == 1 else "several devices, which do not compare"
+    axes.set_xlabel(f"seconds of training on {where}; area: bytes of the file")
     axes.set_ylabel(f"{metric} on val, %")
     axes.margins(y=0.1)
     _tidy(axes, len(stages))
