@@ -182,7 +182,7 @@ def _written(value: Any) -> str:
     if isinstance(value, Path):
         return value.name
     if isinstance(value, dict):
-        return " ".join(f"{key} {_written(each)}" for key, each in value.items())
+        return " ".join(f"{key} {_written(each)}".strip() for key, each in value.items())
     return " + ".join(map(_written, value)) if isinstance(value, list | tuple) else str(value)
 
 

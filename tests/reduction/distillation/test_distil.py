@@ -165,3 +165,8 @@ def test_the_teacher_makes_a_difference(tiny_network, make_context):
 def test_settings_without_meaning_are_refused(wrong: dict[str, float]):
     with pytest.raises(ValidationError):
         Distil(**wrong)
+
+
+def test_its_label_names_the_terms_that_are_set():
+    method = Distil(terms={"relational": {}, "hints": {"taps": ["a"]}})
+    assert method.label == "distil (terms hints taps a a relational)"
