@@ -170,3 +170,12 @@ def test_settings_without_meaning_are_refused(wrong: dict[str, float]):
 def test_its_label_names_the_terms_that_are_set():
     method = Distil(terms={"relational": {}, "hints": {"taps": ["a"]}})
     assert method.label == "distil (terms hints taps a a relational)"
+
+
+@pytest.mark.parametrize(
+    "settings", [{"labels": 0.3}, {"terms": {"hints": {"taps": ["a"]}}}, {"terms": {"relational": {}}}]
+)
+def test_a_plan_that_spells_everything_out_is_read_again(settings: dict):
+    """A run that goes on reads its settings back with all defaults written down."""
+    method = Distil(**settings)
+    assert Distil.model_validate(method.model_dump(mode="json")) == method

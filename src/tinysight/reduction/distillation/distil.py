@@ -59,7 +59,7 @@ class Distil(Learning):
 
     @model_validator(mode="after")
     def _learns_from_a_teacher(self) -> Distil:
-        if self.labels is not None and "soft" in self.model_fields_set:
+        if self.labels is not None and self._differs("soft"):
             raise ValueError("soft and labels are two ways to weigh the labels: give one of them")
         if self.labels is None and not self.soft and not self.terms.named:
             raise ValueError("soft is 0 and there are no terms: that is 'finetune', which needs no teacher")
@@ -69,7 +69,7 @@ class Distil(Learning):
     def _asks_the_teacher_as_it_can(self) -> Distil:
         if self._taps and self.teachers:
             raise ValueError("terms with taps compare modules of the reference alone: leave teachers or taps out")
-        if self._taps and "views" in self.model_fields_set and self.views:
+        if self._taps and self.views and self._differs("views"):
             raise ValueError("where modules are tapped, the teacher is asked live: leave views out, or make it 0")
         return self
 
@@ -98,6 +98,10 @@ class Distil(Learning):
         batches = self._batches(samples, network, context)
         trained = self._trained(network, context, batches, self._loss(context), beside=beside)
         return trained.with_step(self.step(record))
+
+    def _differs(self, setting: str) -> bool:
+        """Tell whether a setting is not its default; a plan that is read again spells defaults out."""
+        return bool(getattr(self, setting) != type(self).model_fields[setting].default)
 
     @property
     def _taps(self) -> bool:
