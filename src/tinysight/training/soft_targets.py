@@ -54,6 +54,6 @@ def soft_target_loss(student: Tensor, teacher: Tensor, temperature: float) -> Te
 
 
 def at_smaller_size(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-    """Bring two score maps to the smaller height and width of the two; scores without maps stay as they are."""
+    """Bring two maps to the smaller height and width of the two; what has no height and width stays as it is."""
     size = tuple(min(pair) for pair in zip(one.shape[2:], other.shape[2:], strict=True))
     return resized(one, size), resized(other, size)

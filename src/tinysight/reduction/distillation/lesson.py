@@ -17,6 +17,7 @@ from tinysight.reduction.network import Network
 from tinysight.reduction.step import NotApplicable
 from tinysight.training.batches import Batch
 from tinysight.training.losses import Loss, planes, resized
+from tinysight.training.soft_targets import at_smaller_size
 
 __all__ = ["Pupil", "on_scores", "pupil_of"]
 
@@ -33,7 +34,7 @@ def on_scores(loss: Loss, terms: Mapping[str, Term]) -> Loss:
         if among_scores:
             assert batch.taught is not None, "these batches come without a teacher"
             pair = as_maps(planes(scores), "the student"), as_maps(planes(batch.taught.to(scores)), "the teacher")
-            student, teacher = _of_one_size(*pair)
+            student, teacher = at_smaller_size(*pair)
             targets = _of_size(batch.targets, (student.shape[2], student.shape[3]))
             for term in among_scores:
                 value = value + term.weight * term.of(student, teacher, targets)
@@ -72,7 +73,7 @@ class Pupil(nn.Module):
             assert self._taught is not None, "the loss comes after the forward pass"
             value = loss(batch._replace(taught=self._taught.float()), scores)
             for pair, adapter in zip(self._pairs, self.adapters, strict=True):
-                student, teacher = _of_one_size(adapter(pair.student.float()), pair.teacher.float())
+                student, teacher = at_smaller_size(adapter(pair.student.float()), pair.teacher.float())
                 value = value + pair.term.weight * pair.term.of(student, teacher, batch.targets)
             return value
 
@@ -143,15 +144,6 @@ class _Pair:
 
 def _shape(features: Tensor) -> str:
     return " x ".join(map(str, features.shape[1:]))
-
-
-def _of_one_size(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-    """Bring two maps to the smaller of their heights and widths: enlarging would only repeat values."""
-    height, width = (min(pair) for pair in zip(one.shape[2:], other.shape[2:], strict=True))
-    return tuple(  # type: ignore[return-value]
-        each if tuple(each.shape[2:]) == (height, width) else F.adaptive_avg_pool2d(each, (height, width))
-        for each in (one, other)
-    )
 
 
 def _of_size(targets: Tensor, size: tuple[int, int]) -> Tensor:
