@@ -44,6 +44,11 @@ class ZooRow:
         """Whether its encoder can be chosen among the libraries' ones."""
         return self.family is not build_own
 
+    @property
+    def takes_encoder(self) -> bool:
+        """Whether its encoder is an argument, be it among a few of its own."""
+        return self.has_encoder or "encoder" in parameters_of(self.source)
+
 
 def _decoder(library_class: str, about: str) -> ZooRow:
     return ZooRow(f"{SMP}:{library_class}", build_decoder, "segmentation", about)

@@ -77,6 +77,13 @@ def test_a_live_network_needs_the_students_decoder(make_network, make_context):
         SWAP.reduce(live, make_context(live))
 
 
+def test_a_network_without_an_encoder_keeps_none(make_network, make_context):
+    spec = ModelSpec(builder="enet", args={"classes": 2})
+    enet = Network(spec.build().eval(), spec, InputPolicy(height=64, width=64))
+    with pytest.raises(NotApplicable, match="enet has no encoder that could be another"):
+        SWAP.reduce(enet, make_context(enet))
+
+
 def test_the_same_encoder_is_nothing_to_do(reference, make_context):
     with pytest.raises(NotApplicable, match="built like this already"):
         Encoder(to="test_resnet").reduce(reference, make_context(reference))

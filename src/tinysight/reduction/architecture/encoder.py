@@ -61,6 +61,8 @@ class Encoder(ArchitectureReduction):
         builder = self.decoder or spec.builder
         if builder not in ZOO:
             raise NotApplicable(f"{spec.label} was not built by the zoo: name the student's decoder, such as pspnet")
+        if not ZOO[builder].takes_encoder:
+            raise NotApplicable(f"{builder} has no encoder that could be another: name the student's decoder")
         # The old encoder's own arguments go with it.
         own = (defaults_of(builder) or {}).keys() if builder == spec.builder else set()
         kept = {key: value for key, value in spec.args.items() if key in own}

@@ -53,6 +53,15 @@ def difference_ignoring(
         reads: the axes along which matrices read channels, those of ``kept`` among them.
         images: a batch for both; computed in float64.
     """
+    expected = _ignoring(original, kept, reads, images.double())  # gone before the next copy: in float64 they are large
+    with InDouble():
+        return relative_difference(expected, run(copy.deepcopy(smaller).double(), images.double()))
+
+
+def _ignoring(
+    original: nn.Module, kept: Mapping[Axis, Sequence[int]], reads: Collection[Axis], images: Tensor
+) -> Tensor:
+    """Return the outputs of a copy of ``original`` whose matrices and norms see what is ``kept`` alone."""
     ignoring = copy.deepcopy(original).double()
     norms = {}
     with torch.no_grad():
@@ -63,9 +72,7 @@ def difference_ignoring(
                 gone = sorted(set(range(tensor.shape[axis.axis])) - set(places))
                 tensor.index_fill_(axis.axis, torch.tensor(gone), 0)
     with InDouble(), _NormsOf(norms):
-        expected = run(ignoring, images.double())
-    with InDouble():
-        return relative_difference(expected, run(copy.deepcopy(smaller).double(), images.double()))
+        return run(ignoring, images)
 
 
 def _tensor(module: nn.Module, name: str) -> Tensor:
