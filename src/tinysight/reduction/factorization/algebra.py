@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["alike", "halves", "leading", "least_squares", "rank_of_energy", "start", "tall"]
+__all__ = ["alike", "halves", "leading", "least_squares", "rank_of_energy", "singular_values", "start", "tall"]
 
 RIDGE = 1e-9
 """Keeps the normal equations of nearly parallel CP components solvable."""
@@ -16,10 +16,24 @@ SUBSCRIPTS = "oiyx"
 
 
 def halves(matrix: Tensor, rank: int) -> tuple[Tensor, Tensor]:
-    """Write (…, rows, columns) as (…, rows, rank) times (…, rank, columns), of like sizes."""
-    left, values, right = torch.linalg.svd(matrix, full_matrices=False)
-    root = values[..., :rank].sqrt()
-    return left[..., :rank] * root[..., None, :], root[..., None] * right[..., :rank, :]
+    """Write (…, rows, columns) as (…, rows, rank) times (…, rank, columns), of like sizes: the best for its rank.
+
+    The singular vectors of the shorter side are eigenvectors of a small square matrix, many times as fast as a whole
+    decomposition. What they project is exact; values below 1e-8 of the largest are none.
+    """
+    if matrix.shape[-2] > matrix.shape[-1]:
+        right, left = halves(matrix.mT, rank)
+        return left.mT, right.mT
+    squares, vectors = torch.linalg.eigh(matrix @ matrix.mT)
+    vectors = vectors.flip(-1)[..., :rank]
+    root = squares.flip(-1)[..., :rank].clamp(min=torch.finfo(matrix.dtype).tiny) ** 0.25
+    return vectors * root[..., None, :], (vectors.mT @ matrix) / root[..., None]
+
+
+def singular_values(matrix: Tensor) -> Tensor:
+    """Return the singular values of (…, rows, columns), the largest first; those below 1e-8 of it are rough."""
+    shorter = matrix if matrix.shape[-2] <= matrix.shape[-1] else matrix.mT
+    return torch.linalg.eigvalsh(shorter @ shorter.mT).flip(-1).clamp(min=0).sqrt()
 
 
 def tall(weight: Tensor) -> Tensor:

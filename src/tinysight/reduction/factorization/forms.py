@@ -22,6 +22,7 @@ from tinysight.reduction.factorization.algebra import (
     leading,
     least_squares,
     rank_of_energy,
+    singular_values,
     start,
     tall,
 )
@@ -143,7 +144,7 @@ class Svd(_Truncated):
     @cached_property
     def spectra(self) -> list[Tensor]:
         """Of the matrix."""
-        return [torch.linalg.svdvals(self.weight.flatten(1))]
+        return [singular_values(self.weight.flatten(1))]
 
 
 class SpatialSvd(_Truncated):
@@ -183,7 +184,7 @@ class SpatialSvd(_Truncated):
     @cached_property
     def spectra(self) -> list[Tensor]:
         """Of the tall matrix."""
-        return [torch.linalg.svdvals(tall(self.weight))]
+        return [singular_values(tall(self.weight))]
 
 
 class Tucker(_Truncated):
@@ -227,8 +228,8 @@ class Tucker(_Truncated):
     def spectra(self) -> list[Tensor]:
         """Of the unfoldings by inputs and by outputs."""
         return [
-            torch.linalg.svdvals(self.weight.transpose(0, 1).flatten(1)),
-            torch.linalg.svdvals(self.weight.flatten(1)),
+            singular_values(self.weight.transpose(0, 1).flatten(1)),
+            singular_values(self.weight.flatten(1)),
         ]
 
 
@@ -323,7 +324,7 @@ class Separable(_Truncated):
     def spectra(self) -> list[Tensor]:
         """Of all inputs' slices together: each rank is taken by all inputs at once."""
         slices = self.weight.transpose(0, 1).flatten(2)
-        return [torch.linalg.svdvals(slices).square().sum(0).sqrt()]
+        return [singular_values(slices).square().sum(0).sqrt()]
 
 
 FORMS: dict[str, type[Form]] = {form.name: form for form in (Svd, SpatialSvd, Tucker, Cp, Separable)}
