@@ -205,7 +205,8 @@ class Workshop:
         summary = network.steps[-1].summary
         for line in (summary.sentence, *summary.lines()) if summary else ():
             self._progress.say(line)
-        float_export = self._folder.artifact(parent.id) / MODEL_ONNX if variant.changes == "precision" else None
+        same_weights = variant.changes == "precision" and network.module is source.module
+        float_export = self._folder.artifact(parent.id) / MODEL_ONNX if same_weights else None
         artifact = self._folder.artifact(record.id)
         make_artifact(network, self._job.task, artifact, float_export)
         measured = self._bench.measure(artifact, "val", artifact / PER_IMAGE, self.timers())
@@ -244,7 +245,7 @@ class Workshop:
     ) -> Prospect | None:
         """Time a network in one precision; None where that cannot be executed."""
         try:
-            quantized = precision.reduce(network, context)
+            quantized = precision.unchecked.reduce(network, context)
         except NotApplicable:
             return None
         folder = context.folder / "prospect"
@@ -317,6 +318,7 @@ class Workshop:
             parent=parent.id,
             device=choose_device(job.device),
             seed=job.seed,
+            engine=job.engine.name,
             threads=job.engine.threads,
             augment=job.augment,
             folder=self._folder.scratch(record.id),

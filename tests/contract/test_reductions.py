@@ -62,6 +62,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "bf16": {},
     "fp16": {},
     "int8": {"images": 4},
+    "fat": {"images": 4, "epochs": 1, "batch_size": 4},
+    "qat": {"images": 4, "epochs": 1, "batch_size": 4},
 }
 PAIRS = list(product(SETTINGS, repeat=2))
 LEGAL = [pair for pair in PAIRS if METHODS[pair[1]].refuse_after([METHODS[pair[0]].changes]) is None]
@@ -145,9 +147,9 @@ def context(base: Network, float_export, tmp_path_factory: pytest.TempPathFactor
         return Context(
             task=TASK, train=live_samples(list(zip(pictures, masks, strict=True)), "train"), held_out=tuple,
             teacher=base, ask_teacher=lambda: EagerTeacher(base.copy().scores, "cpu"), parent="base", device="cpu",
-            seed=0, threads=2, augment=False, folder=folder, shared=lambda key: folder / digest_of(key),
-            float_export=float_export, refuse_execution=lambda _precision: refuses,
-            times_as_fast=lambda *_: 2.0, progress=Progress(quiet=True),
+            seed=0, engine="openvino", threads=2, augment=False, folder=folder,
+            shared=lambda key: folder / digest_of(key), float_export=float_export,
+            refuse_execution=lambda _precision: refuses, times_as_fast=lambda *_: 2.0, progress=Progress(quiet=True),
         )  # fmt: skip
 
     return make
@@ -240,6 +242,8 @@ class Contract:
     reason: ClassVar[str]
     unfit_settings: ClassVar[dict[str, Any]] = {}
     tolerance: ClassVar[float] = 1e-4
+    before: ClassVar[tuple[str, ...]] = ()
+    """Kinds of further steps that it records before its own."""
 
     @property
     def method(self) -> Reduction:
@@ -253,14 +257,14 @@ class Contract:
         assert before.keys() == after.keys()
         assert all(torch.equal(before[key], after[key]) for key in before)
 
-    def test_one_step_is_recorded(self, made: Made) -> None:
+    def test_its_step_is_recorded(self, made: Made) -> None:
         kind = METHODS[self.name]
         assert [(s.kind, s.method, s.version) for s in made(self.name).steps] == [
-            (kind.changes, kind.name, kind.version)
+            (changed, kind.name, kind.version) for changed in (*self.before, kind.changes)
         ]
 
     def test_the_step_survives_json(self, made: Made) -> None:
-        step = made(self.name).steps[0]
+        step = made(self.name).steps[-1]
         assert Step.model_validate_json(step.model_dump_json()) == step
 
     def test_the_label_is_short_and_not_empty(self) -> None:
@@ -384,6 +388,17 @@ class TestInt8(Contract):
     tolerance = 0.1
 
 
+class TestFat(Contract):
+    name, unfit, reason = "fat", "Softmax", "no layer to quantize"
+    tolerance = 0.1
+
+
+class TestQat(Contract):
+    name, unfit, reason = "qat", "Softmax", "nothing can be trained"
+    tolerance = 0.1
+    before = ("weights",)
+
+
 def test_every_method_has_a_subclass() -> None:
     assert {contract.name for contract in Contract.__subclasses__()} == set(METHODS) == set(SETTINGS)
 
@@ -404,7 +419,9 @@ def test_a_recipe_with_an_illegal_order_is_refused_with_the_reason(first: str, s
 @pytest.mark.parametrize(("first", "second"), CHAINS)
 class TestLegalPairs:
     def test_both_steps_are_recorded(self, first: str, second: str, made: Made) -> None:
-        assert [step.method for step in made(first, second).steps] == [first, second]
+        methods = [step.method for step in made(first, second).steps]
+        assert (methods[0], methods[-1]) == (first, second)
+        assert set(methods[1:]) == {second}
 
     def test_a_new_process_gives_identical_outputs(
         self, first: str, second: str, made: Made, reloaded: dict[str, str]

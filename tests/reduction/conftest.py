@@ -67,6 +67,7 @@ def make_context(tiny_task, tmp_path_factory: pytest.TempPathFactory) -> Callabl
             "parent": "parent",
             "device": "cpu",
             "seed": 0,
+            "engine": "openvino",
             "threads": 2,
             "augment": False,
             "folder": tmp_path_factory.mktemp("state"),

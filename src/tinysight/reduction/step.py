@@ -77,8 +77,8 @@ class Context:
     reference, and ``ask_teacher`` makes what gives its scores fastest here. ``parent`` identifies the network that is
     reduced. ``folder`` keeps the state of long work between interruptions; ``shared`` gives the folder of what
     candidates have in common, by a JSON-like key. ``float_export`` gives the clean float ONNX file of the network that
-    is reduced. ``times_as_fast`` times two modules on the engine, given what both read, and returns how many times as
-    fast the second is.
+    is reduced. ``engine`` names the engine the run is for. ``times_as_fast`` times two modules on it, given what both
+    read, and returns how many times as fast the second is.
     """
 
     task: Task
@@ -89,6 +89,7 @@ class Context:
     parent: str
     device: str
     seed: int
+    engine: str
     threads: int
     augment: Augmentation
     folder: Path
@@ -271,3 +272,8 @@ class PrecisionReduction(Reduction):
     follows: ClassVar[frozenset[Kind]] = _FLOAT
     precedes: ClassVar[frozenset[Kind]] = frozenset()
     takes_files: ClassVar[bool] = True
+
+    @property
+    def unchecked(self) -> PrecisionReduction:
+        """What makes a network of the same speed, whatever it says: for networks that are not trained yet."""
+        return self

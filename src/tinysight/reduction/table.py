@@ -9,8 +9,10 @@ from tinysight.reduction.distillation.born_again import BornAgain
 from tinysight.reduction.distillation.distil import Distil
 from tinysight.reduction.input.resize import Resize
 from tinysight.reduction.precision.bf16 import Bf16
+from tinysight.reduction.precision.fat import Fat
 from tinysight.reduction.precision.fp16 import Fp16
 from tinysight.reduction.precision.int8 import Int8
+from tinysight.reduction.precision.qat import Qat
 from tinysight.reduction.step import Reduction
 from tinysight.reduction.structure.activations import Activations
 from tinysight.reduction.structure.bins import Bins
@@ -47,5 +49,7 @@ METHODS: dict[str, type[Reduction]] = {
         Bf16,
         Fp16,
         Int8,
+        Fat,
+        Qat,
     )
 }

@@ -10,6 +10,8 @@ from tinysight.training.settings import Training
 __all__ = ["rate_of"]
 
 WARM_UP_SHARE = 0.05
+RESTART = 400
+"""Steps of one fall where the cosine begins anew."""
 
 
 def rate_of(settings: Training, steps: int) -> Callable[[int], float]:
@@ -17,9 +19,11 @@ def rate_of(settings: Training, steps: int) -> Callable[[int], float]:
 
     A linear warm-up, then a cosine or polynomial fall to zero over the whole training; or a constant rate with a linear
     fall over the last ``cool_down`` epochs (Hägele et al. 2024), whose course up to the fall does not depend on the
-    number of epochs.
+    number of epochs; or, without a warm-up, a cosine that begins anew every ``RESTART`` steps.
     """
     total = settings.epochs * steps
+    if settings.schedule == "restarts":
+        return lambda step: 0.5 * (1 + math.cos(math.pi * (step % RESTART) / RESTART))
     if settings.schedule == "constant":
         return _constant(warm_up=steps, branch=settings.branch * steps, total=total)
     warm_up = max(1, round(total * WARM_UP_SHARE))

@@ -42,7 +42,8 @@ class Training(Config):
     """Settings of one training: an optimizer of the table, a short linear warm-up, a cosine or polynomial fall to zero.
 
     With the schedule ``constant`` the rate stays until the last ``cool_down`` epochs, in which it falls to zero, so
-    that trainings of different lengths share their trunk. ``augment`` mirrors, crops at a random scale and shifts
+    that trainings of different lengths share their trunk. ``restarts`` lets a cosine fall every 400 steps, each from
+    the full rate (Loshchilov and Hutter 2017). ``augment`` mirrors, crops at a random scale and shifts
     colours (never for data sets that augment themselves); ``randaugment`` adds two random operations (Cubuk et al.
     2020). ``sampler: balanced`` draws every class equally often; ``mix`` blends pairs of pictures (mixup, Zhang et al.
     2018) or pastes part of one into the other (cutmix, Yun et al. 2019). ``label_smoothing`` spreads that share of
@@ -56,7 +57,7 @@ class Training(Config):
     learning_rate: float = Field(1e-3, gt=0, le=1e3)
     weight_decay: float = Field(1e-4, ge=0)
     optimizer: Optimizer = "adamw"
-    schedule: Literal["cosine", "poly", "constant"] = "cosine"
+    schedule: Literal["cosine", "poly", "constant", "restarts"] = "cosine"
     cool_down: int = Field(0, ge=0)
     loss: str = "cross_entropy"
     label_smoothing: float = Field(0.0, ge=0, lt=1)

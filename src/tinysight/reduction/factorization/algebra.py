@@ -33,7 +33,8 @@ def halves(matrix: Tensor, rank: int) -> tuple[Tensor, Tensor]:
 def singular_values(matrix: Tensor) -> Tensor:
     """Return the singular values of (…, rows, columns), the largest first; those below 1e-8 of it are rough."""
     shorter = matrix if matrix.shape[-2] <= matrix.shape[-1] else matrix.mT
-    return torch.linalg.eigvalsh(shorter @ shorter.mT).flip(-1).clamp(min=0).sqrt()
+    squares: Tensor = torch.linalg.eigvalsh(shorter @ shorter.mT)
+    return squares.flip(-1).clamp(min=0).sqrt()
 
 
 def tall(weight: Tensor) -> Tensor:

@@ -1,10 +1,8 @@
-"""int8 by post-training calibration: NNCF chooses the scales, our record keeps them, our writer writes them."""
+"""int8 by post-training calibration: NNCF or our own estimates choose the scales, our record keeps them."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
+import time
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -13,65 +11,139 @@ from tinysight.data.sample import spread
 from tinysight.reduction.step import Context, NotApplicable, PrecisionReduction
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from tinysight.reduction.network import Network
+    from tinysight.reduction.precision.calibration import Images
+    from tinysight.reduction.precision.record import PrecisionRecord
 
 __all__ = ["Int8"]
 
-COMPARISONS = ["Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"]
-"""What they compare stays exact: rounded, it costs the answer, and no engine computes them in integers."""
+
+CORRECTED = 32
+"""Images whose mean errors are taken out of biases: a mean over channels needs no more."""
 
 
 class Int8(PrecisionReduction):
-    """Quantize weights and activations to 8 bits, calibrated on ``images`` training images; labels are not used.
+    """Quantize weights and activations to 8 bits, calibrated on ``images`` training images, without their labels.
 
-    ``preset`` ``performance`` quantizes activations symmetrically, ``mixed`` asymmetrically, which fits activations
-    other than ReLU better. What the calibration leaves in float is stored in 8 bits as well, and computed in float.
+    ``ranges`` says who finds the ranges of activations: ``nncf``, or our own calibration by ``min_max``,
+    ``percentile`` (99.99 %), ``mse`` or ``entropy``, which rounds where the run's engine profits from it.
+    ``preset`` ``performance`` makes these ranges symmetric, ``mixed`` takes them as they are, which fits activations
+    other than ReLU better. ``correct_biases`` takes the mean error of each layer out of its bias. The layers
+    ``ignored``, by their modules' paths, stay in float; what stays in float is stored in 8 bits all the same.
+
+    ``within``, in points of the task's metric on the calibration images (their labels are used then), puts the layers
+    that hurt most back to float, one after the other, until no more than that is lost. A file whose scores drift more
+    than ``max_drift`` of their own spread from the float network's is refused; None refuses none.
     """
 
     name: ClassVar[str] = "int8"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     images: int = Field(128, ge=1)
     preset: Literal["performance", "mixed"] = "mixed"
+    ranges: Literal["nncf", "min_max", "percentile", "mse", "entropy"] = "nncf"
+    correct_biases: bool = True
+    ignored: tuple[str, ...] = ()
+    within: float | None = Field(None, ge=0, le=100)
+    max_drift: float | None = Field(0.7, gt=0)
+
+    @property
+    def unchecked(self) -> Int8:
+        """The same without a look at quality."""
+        return self.model_copy(update={"within": None, "max_drift": None})
 
     def reduce(self, network: Network, context: Context) -> Network:
         """Calibrate on the clean float export and record every scale."""
         import onnx
 
-        from tinysight.reduction.precision.leftover import store_leftover_weights
-        from tinysight.reduction.precision.reading import read_quantized
+        from tinysight.reduction.precision.guard import refuse_collapse
+        from tinysight.reduction.precision.trial import CalibrationImages
 
         exported = onnx.load(context.float_export(network))
-        quantized = self._calibrate(exported, network, context)
-        record = read_quantized(quantized, exported)
-        if not record.tensors:
-            raise NotApplicable("the calibration found no layer to quantize")
-        record = store_leftover_weights(record, exported)
+        images = CalibrationImages(network, spread(context.train, self.images))
+        record = self._calibrated(exported, images, self.ignored, context)
+        if self.within is not None:
+            record = self._within(exported, record, network, images, context)
+        if self.max_drift is not None:
+            refuse_collapse(exported, record, images, self.max_drift, context)
         return network.with_step(self.step(record.model_dump(mode="json")))
 
-    def _calibrate(self, exported: Any, network: Network, context: Context) -> Any:
-        from tinysight.engines.quiet import import_nncf
+    def _calibrated(self, exported: Any, images: Images, ignored: Collection[str], context: Context) -> PrecisionRecord:
+        from tinysight.reduction.precision.leftover import store_leftover_weights
 
-        nncf = import_nncf()
-        nncf.set_log_level(logging.ERROR)
+        if self.ranges == "nncf":
+            from tinysight.reduction.precision.nncf import calibrated_by_nncf
+
+            context.progress.say(f"calibrating int8 on {len(images)} training images")
+            record = calibrated_by_nncf(
+                exported, images, ignored, symmetric=self.preset == "performance", correct_biases=self.correct_biases
+            )
+        else:
+            record = self._calibrated_here(exported, images, ignored, context)
+        if not record.tensors:
+            raise NotApplicable("the calibration found no layer to quantize")
+        return store_leftover_weights(record, exported)
+
+    def _calibrated_here(
+        self, exported: Any, images: Images, ignored: Collection[str], context: Context
+    ) -> PrecisionRecord:
+        from tinysight.reduction.onnx_torch.graph import TorchGraph
+        from tinysight.reduction.precision.calibration import calibrated, corrected_biases, ranges_at
+        from tinysight.reduction.precision.placement import places_for
+        from tinysight.reduction.precision.ranges import ESTIMATES
+
+        places = places_for(exported, context.engine, ignored)
+        try:
+            graph = TorchGraph(exported).eval()
+        except NotImplementedError as missing:
+            raise NotApplicable(f"{missing} of the export does not run in PyTorch here: use ranges: nncf") from missing
+        ranges = ranges_at(graph, places, images, ESTIMATES[self.ranges], context.progress)
+        if self.preset == "performance":
+            ranges = {place: found and found.symmetric for place, found in ranges.items()}
+        network = calibrated(graph, ranges)
+        record = network.record()
+        if not self.correct_biases:
+            return record
+        biases = corrected_biases(network, exported, images[:CORRECTED], context.progress)
+        return record.model_copy(update={"biases": biases})
+
+    def _within(
+        self, exported: Any, record: PrecisionRecord, network: Network, images: Images, context: Context
+    ) -> PrecisionRecord:
+        """Put layers back to float, those that hurt most first, until the loss of quality is small enough.
+
+        Raises:
+            NotApplicable: all of them are.
+        """
+        from tinysight.reduction.precision.blame import layer_drifts
+        from tinysight.reduction.precision.record import PrecisionRecord
+        from tinysight.reduction.precision.trial import compiled, quality
+
+        assert self.within is not None, "asked for"
+        started = time.monotonic()
         samples = spread(context.train, self.images)
-        name = exported.graph.input[0].name
-        images = (network.input.apply(sample.read()[0], number) for number, sample in enumerate(samples))
-        context.progress.say(f"calibrating int8 on {len(samples)} training images")
-        calibration = nncf.Dataset([{name: image} for image in images])
-        preset = {"performance": nncf.QuantizationPreset.PERFORMANCE, "mixed": nncf.QuantizationPreset.MIXED}[
-            self.preset
-        ]
-        with contextlib.redirect_stdout(io.StringIO()):  # it draws progress bars of its own
-            return nncf.quantize(
-                exported, calibration, subset_size=len(samples), preset=preset, advanced_parameters=_per_tensor(nncf),
-                ignored_scope=nncf.IgnoredScope(types=COMPARISONS, validate=False),
-            )  # fmt: skip
+        folder = context.folder / "trial"
 
+        def score(each: PrecisionRecord) -> float:
+            return 100 * quality(network, compiled(exported, each, folder, context), samples, context)
 
-def _per_tensor(nncf: Any) -> Any:
-    """Keep activations per tensor: ONNX Runtime cannot run the scales per channel that NNCF gives depthwise inputs."""
-    parameters = nncf.quantization.advanced_parameters
-    return parameters.AdvancedQuantizationParameters(
-        activations_quantization_params=parameters.QuantizationParameters(per_channel=False)
-    )
+        floor = score(PrecisionRecord()) - self.within
+        order: list[str] = []
+        back: list[str] = []
+        while (found := score(record)) < floor:
+            if not order:
+                drifts = layer_drifts(exported, record, images[:4], context.progress)
+                order = sorted((name for name in drifts if name not in self.ignored), key=lambda name: -drifts[name])
+            # Twice as many every time: networks have a hundred layers, and each trial scores every image.
+            back = order[: max(1, 2 * len(back))]
+            if len(back) == len(order):
+                raise NotApplicable(f"no layer can be in int8 without losing more than {self.within:g} points")
+            record = self._calibrated(exported, images, (*self.ignored, *back), context)
+        said = f"back in float: {', '.join(back)}" if back else "no layer had to go back to float"
+        context.progress.say(
+            f"int8 within {self.within:g} points on {len(samples)} training images ({found:.2f} against "
+            f"{floor + self.within:.2f}): {said}; took {time.monotonic() - started:.0f} s"
+        )
+        return record

@@ -1,0 +1,58 @@
+"""The guard: an int8 file whose scores have little to do with the float network's is refused, and layers are blamed."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+
+from tinysight.errors import UserError
+from tinysight.reduction.precision.blame import layer_drifts, worst
+from tinysight.reduction.precision.calibration import Images
+from tinysight.reduction.precision.record import PrecisionRecord
+from tinysight.reduction.precision.trial import compiled, drift
+from tinysight.reduction.step import Context
+
+__all__ = ["refuse_collapse"]
+
+WATCHED = 16
+"""Images on which both files run; a collapse needs no more to be seen."""
+ASKED = 4
+"""Images on which every layer is asked, once there is a collapse."""
+NAMED = 5
+
+
+def refuse_collapse(
+    exported: onnx.ModelProto, record: PrecisionRecord, images: Images, bound: float, context: Context
+) -> float:
+    """Run the float and the written file on the engine and return how far the scores drift apart.
+
+    Raises:
+        UserError: further than ``bound``; the message names the layers that drift most when they alone are rounded.
+    """
+    watched = images[:: max(1, len(images) // WATCHED)][:WATCHED]
+    exact, rounded = (_scores(exported, each, watched, context) for each in (PrecisionRecord(), record))
+    found = drift(exact, rounded)
+    if found <= bound:
+        return found
+    raise UserError(
+        f"int8 collapses: on {len(watched)} calibration images its scores drift {found:.2f} of their own spread from "
+        f"the float network's (max_drift {bound:g}); {_blamed(exported, record, watched[:ASKED], context)}"
+    )
+
+
+def _scores(
+    exported: onnx.ModelProto, record: PrecisionRecord, images: Images, context: Context
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    run = compiled(exported, record, context.folder / "trial", context)
+    return np.concatenate([np.array(run(image)) for image in images])
+
+
+def _blamed(exported: onnx.ModelProto, record: PrecisionRecord, images: Images, context: Context) -> str:
+    try:
+        drifts = layer_drifts(exported, record, images, context.progress)
+    except NotImplementedError as missing:
+        return f"which layers are to blame cannot be told: {missing} does not run in PyTorch here; try qat or fat"
+    return (
+        f"rounded alone, these layers drift most: {worst(drifts, NAMED)}: leave them in float with ignored, try other "
+        "ranges, or train with qat or fat"
+    )

@@ -1,0 +1,166 @@
+"""Placement: which tensors of a float export are rounded to 8 bits, so that an engine computes in integers.
+
+Engines turn a layer into integers by patterns. OpenVINO wants the inputs of a convolution rounded, and reads the rest
+off them; ONNX Runtime replaces a layer only where its output is rounded as well.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import onnx
+
+from tinysight.errors import UserError, nearest
+from tinysight.reduction.precision.writer import identity_of
+
+__all__ = ["Kind", "Layer", "Place", "layers_named", "layers_of", "places_for"]
+
+OUTPUT_CHANNELS = {"Conv": 0, "ConvTranspose": 1, "MatMul": -1, "Gemm": 1}
+"""Layers with weights, and the axis of their weights' output channels; Gemm's is 0 where it transposes the weight."""
+JOINING = frozenset({"Add", "AveragePool", "GlobalAveragePool", "Resize"})
+"""Operators that engines compute in integers where what they read is rounded. No Concat: on OpenVINO it gained nothing
+or cost, and tensors joined under one scale are rounded coarsely."""
+Kind = Literal["activation", "weight"]
+FUSED = frozenset({"Relu", "Clip"})
+"""Activation functions that ONNX Runtime takes into an integer layer before it."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer with a constant weight.
+
+    ``name`` is its module's path in networks from PyTorch, else its weight's name; ``node`` its first output.
+    """
+
+    name: str
+    node: str
+    weight: str
+    axis: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a quantizer stands: on ``tensor``, for the nodes ``consumers``; ``axis`` for weights, None else."""
+
+    tensor: str
+    consumers: tuple[str, ...]
+    kind: Kind
+    axis: int | None = None
+
+
+def layers_of(model: onnx.ModelProto) -> list[Layer]:
+    """Return the convolutions and matrix products with float constant weights, in graph order."""
+    constants = {
+        constant.name: constant for constant in model.graph.initializer if constant.data_type == onnx.TensorProto.FLOAT
+    }
+    found = []
+    for node in model.graph.node:
+        if node.op_type not in OUTPUT_CHANNELS or node.input[1] not in constants or node.input[0] in constants:
+            continue
+        transposed = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
+        axis = 0 if transposed else OUTPUT_CHANNELS[node.op_type]
+        rank = len(constants[node.input[1]].dims)
+        found.append(Layer(_layer_name(node.input[1]), identity_of(node), node.input[1], axis % rank))
+    return found
+
+
+def _layer_name(weight: str) -> str:
+    """Return the path of the module that a weight belongs to."""
+    return weight.removeprefix("network.").removesuffix(".weight")
+
+
+def places_for(model: onnx.ModelProto, engine: str, ignored: Collection[str] = ()) -> list[Place]:
+    """Return where to round ``model`` for ``engine``.
+
+    Args:
+        model: the clean float export.
+        engine: ``openvino`` or ``onnxruntime``.
+        ignored: layers that stay in float, by their names.
+
+    Raises:
+        UserError: a name of ``ignored`` is no layer's.
+    """
+    left = layers_named(model, ignored)
+    chosen = [layer for layer in layers_of(model) if layer not in left]
+    graph = _Graph.of(model)
+    weights: dict[str, Place] = {}
+    for layer in chosen:
+        before = weights.get(layer.weight)
+        consumers = (*(before.consumers if before else ()), layer.node)
+        weights[layer.weight] = Place(layer.weight, consumers, "weight", layer.axis)
+    rounded = _rounded(graph, chosen, engine)
+    activations = [Place(tensor, tuple(nodes), "activation") for tensor, nodes in rounded.items()]
+    return [*activations, *weights.values()]
+
+
+def layers_named(model: onnx.ModelProto, names: Iterable[str]) -> list[Layer]:
+    """Return the layers of these names.
+
+    Raises:
+        UserError: a name is no layer's; the nearest is offered.
+    """
+    layers = layers_of(model)
+    known = [layer.name for layer in layers]
+    for name in names:
+        if name not in known:
+            close = nearest(name, known)
+            hint = f": did you mean '{close}'?" if close else f": the first layer is '{known[0]}'" if known else ""
+            raise UserError(f"ignored: the exported network has no layer '{name}' with a weight{hint}")
+    return [layer for layer in layers if layer.name in set(names)]
+
+
+def _rounded(graph: _Graph, layers: Iterable[Layer], engine: str) -> dict[str, list[str]]:
+    """Return by tensor the nodes that shall read it rounded, in graph order."""
+    heavy = {layer.node for layer in layers}
+    rounded: dict[str, list[str]] = defaultdict(list)
+    joined = {name for node in heavy for name in graph.nodes[node].input[:1]}
+    if engine == "onnxruntime":
+        joined |= {graph.after_fused(node) for node in heavy}
+    for node in graph.order:
+        name = identity_of(node)
+        if name in heavy:
+            rounded[node.input[0]].append(name)
+        elif node.op_type in JOINING and graph.computed(node):
+            for tensor in dict.fromkeys(graph.computed(node)):
+                rounded[tensor].append(name)
+        elif engine == "onnxruntime":
+            for tensor in dict.fromkeys(graph.computed(node)):
+                if tensor in joined:
+                    rounded[tensor].append(name)
+    return rounded
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """A model's nodes by their names, who reads what, and what is constant."""
+
+    order: list[onnx.NodeProto]
+    nodes: Mapping[str, onnx.NodeProto]
+    readers: Mapping[str, list[onnx.NodeProto]]
+    constants: frozenset[str]
+    outputs: frozenset[str]
+
+    @classmethod
+    def of(cls, model: onnx.ModelProto) -> _Graph:
+        order = list(model.graph.node)
+        readers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
+        for node in order:
+            for name in dict.fromkeys(node.input):
+                readers[name].append(node)
+        constants = {constant.name for constant in model.graph.initializer}
+        constants |= {name for node in order if node.op_type == "Constant" for name in node.output}
+        outputs = frozenset(value.name for value in model.graph.output)
+        return cls(order, {identity_of(node): node for node in order}, readers, frozenset(constants), outputs)
+
+    def computed(self, node: onnx.NodeProto) -> list[str]:
+        """Return the inputs of a node that are no constants."""
+        return [name for name in node.input if name and name not in self.constants]
+
+    def after_fused(self, node: str) -> str:
+        """Return the tensor after a layer and the activation function an engine takes into it."""
+        name = str(self.nodes[node].output[0])
+        readers = self.readers[name]
+        return str(readers[0].output[0]) if len(readers) == 1 and readers[0].op_type in FUSED else name

@@ -1,0 +1,75 @@
+"""Quantizer: rounds a tensor to the levels of 8 bits and back, with gradients for the tensor and for the step."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from tinysight.reduction.precision.record import TensorPrecision
+
+__all__ = ["ACTIVATIONS", "LEVELS", "SMALLEST_SCALE", "WEIGHTS", "Quantizer", "fake_quantize", "rounded"]
+
+LEVELS = {"int8": (-127, 127), "uint8": (0, 255)}
+"""The least and the largest level. Weights use no -128: their range is symmetric."""
+WEIGHTS, ACTIVATIONS = "int8", "uint8"
+SMALLEST_SCALE = 1e-12
+"""Of a tensor of zeros: a scale must be above 0."""
+
+
+def rounded(values: Tensor) -> Tensor:
+    """Round half to even; the gradient passes as if nothing had happened (Bengio et al. 2013, straight through)."""
+    return values + (values.round() - values).detach()
+
+
+def fake_quantize(values: Tensor, scale: Tensor, zero_point: Tensor, low: int, high: int) -> Tensor:
+    """Return ``(clip(round(x / scale) + zero_point, low, high) - zero_point) * scale``.
+
+    The gradient for ``values`` is 1 inside the range and 0 where they are clipped. That for ``scale`` is
+    ``round(x / scale) - x / scale`` inside and ``low - zero_point`` or ``high - zero_point`` outside, as in learned
+    step size quantization (Esser et al. 2020, equation 3).
+    """
+    levels = torch.clamp(rounded(values / scale) + zero_point, low, high)
+    return (levels - zero_point) * scale
+
+
+class Quantizer(nn.Module, ABC):
+    """One place's quantizer: ``dtype`` of its levels, ``axis`` along which scales differ, or None for a single one."""
+
+    def __init__(self, dtype: str, axis: int | None = None) -> None:
+        super().__init__()
+        self.dtype, self.axis = dtype, axis
+        self.low, self.high = LEVELS[dtype]
+
+    @abstractmethod
+    def steps(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Return scale and zero point for ``values``: of no dimension, or of one along ``axis``."""
+
+    def confine(self) -> None:
+        """Bring what is trained back into its bounds; called after every step of the optimizer."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Round ``values`` to the levels."""
+        scale, zero_point = (self._spread(each, values) for each in self.steps(values))
+        return fake_quantize(values, scale, zero_point, self.low, self.high)
+
+    def precision(self, values: Tensor, consumers: tuple[str, ...] | None) -> TensorPrecision:
+        """Return what a record says about it; ``consumers`` None stands for every reader."""
+        with torch.no_grad():
+            scale, zero_point = self.steps(values)
+        zeros = tuple(int(zero) for zero in zero_point.flatten().tolist())
+        return TensorPrecision(
+            dtype="int8" if self.dtype == "int8" else "uint8",
+            scale=tuple(scale.flatten().tolist()),
+            zero_point=(zeros * scale.numel() if len(zeros) == 1 else zeros) if any(zeros) else None,
+            axis=self.axis,
+            consumers=consumers,
+        )
+
+    def _spread(self, each: Tensor, values: Tensor) -> Tensor:
+        if self.axis is None or each.ndim == 0:
+            return each
+        shape = [1] * values.ndim
+        shape[self.axis] = -1
+        return each.reshape(shape)

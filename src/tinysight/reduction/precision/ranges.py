@@ -1,0 +1,149 @@
+"""Ranges: from which least to which largest value a tensor is rounded, chosen by what it held on calibration images.
+
+A wider range clips less and rounds more coarsely. Everything is read off one histogram for each tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+__all__ = ["BINS", "ESTIMATES", "Estimate", "Histogram", "Range", "whole_range"]
+
+BINS = 2048
+LEVELS = 256
+SHRUNK = np.linspace(1.0, 0.2, 81)
+"""Shares of the whole range that are tried where an error is minimised; of equal ones the widest wins."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """The least and the largest value; 0 lies between them or is one of them."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, low: float, high: float) -> Range:
+        """Return the range with 0 in it."""
+        return cls(min(low, 0.0), max(high, 0.0))
+
+    @property
+    def symmetric(self) -> Range:
+        """As wide on both sides of 0, where there are negative values at all."""
+        if self.low >= 0:
+            return self
+        end = max(-self.low, self.high)
+        return Range(-end, end)
+
+    def joined(self, other: Range) -> Range:
+        """Return the range that holds both."""
+        return Range(min(self.low, other.low), max(self.high, other.high))
+
+    def shrunk(self, share: float) -> Range:
+        """Return the range with both ends moved towards 0."""
+        return Range(self.low * share, self.high * share)
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How often values fell into each of ``BINS`` equal parts of ``whole``."""
+
+    whole: Range
+    counts: NDArray[np.float64]
+
+    @classmethod
+    def empty(cls, whole: Range) -> Histogram:
+        """Return one of nothing."""
+        return cls(whole, np.zeros(BINS))
+
+    def add(self, values: Tensor) -> None:
+        """Count ``values`` on the CPU."""
+        if self.whole.high > self.whole.low:
+            self.counts[:] += values.float().histc(BINS, self.whole.low, self.whole.high).numpy()
+
+    @property
+    def centres(self) -> NDArray[np.float64]:
+        """The middle of each part."""
+        return self.whole.low + (np.arange(BINS) + 0.5) * (self.whole.high - self.whole.low) / BINS
+
+
+Estimate = Callable[[Histogram], Range]
+
+
+def whole_range(histogram: Histogram) -> Range:
+    """Clip nothing."""
+    return histogram.whole
+
+
+def percentile(histogram: Histogram, share: float) -> Range:
+    """Clip the outermost values: of each tail (100 - ``share``) / 2 percent, or all of it where there is one tail."""
+    reached = np.cumsum(histogram.counts) / max(float(histogram.counts.sum()), 1.0)
+    tail = (100 - share) / 100
+    if histogram.whole.low < 0:
+        tail /= 2
+    edges = np.linspace(histogram.whole.low, histogram.whole.high, BINS + 1)
+    low = edges[np.searchsorted(reached, tail, side="right")] if histogram.whole.low < 0 else 0.0
+    high = edges[min(int(np.searchsorted(reached, 1 - tail)) + 1, BINS)]
+    return Range.of(float(low), float(high))
+
+
+def least_error(histogram: Histogram) -> Range:
+    """Minimise the mean squared error of rounding and clipping together."""
+    return _best(histogram, _squared_error)
+
+
+def least_divergence(histogram: Histogram) -> Range:
+    """Minimise the Kullback-Leibler divergence of the rounded distribution from the true one (Migacz 2017)."""
+    return _best(histogram, _divergence)
+
+
+def _best(histogram: Histogram, cost: Callable[[Histogram, Range], float]) -> Range:
+    if not histogram.counts.any():  # a tensor of zeros
+        return histogram.whole
+    tried = [histogram.whole.shrunk(share) for share in SHRUNK]
+    return min(tried, key=partial(cost, histogram))
+
+
+def _levels(histogram: Histogram, clipped: Range) -> tuple[NDArray[np.float64], float]:
+    """Return the level of each part's middle, counted from the lowest, and the distance of two levels."""
+    step = max((clipped.high - clipped.low) / (LEVELS - 1), float(np.finfo(np.float32).tiny))
+    return np.rint((histogram.centres.clip(clipped.low, clipped.high) - clipped.low) / step), step
+
+
+def _squared_error(histogram: Histogram, clipped: Range) -> float:
+    levels, step = _levels(histogram, clipped)
+    return float(histogram.counts @ (clipped.low + levels * step - histogram.centres) ** 2)
+
+
+def _divergence(histogram: Histogram, clipped: Range) -> float:
+    """Outliers count where they are clipped to; a level's share spreads over those of its parts that hold values."""
+    inside = (histogram.centres >= clipped.low) & (histogram.centres <= clipped.high)
+    if not inside.any():
+        return np.inf
+    first, last = np.flatnonzero(inside)[[0, -1]]
+    true = histogram.counts[first : last + 1].copy()
+    held = true > 0
+    levels = _levels(histogram, clipped)[0][first : last + 1].astype(int)
+    sums = np.bincount(levels, weights=true, minlength=LEVELS)
+    parts = np.bincount(levels, weights=held, minlength=LEVELS)
+    guess = np.where(held, sums[levels] / np.maximum(parts[levels], 1), 0.0)
+    true[0] += histogram.counts[:first].sum()
+    true[-1] += histogram.counts[last + 1 :].sum()
+    true, guess = true / float(true.sum()), guess / max(float(guess.sum()), 1.0)
+    seen = true > 0
+    return float((true[seen] * np.log(true[seen] / np.maximum(guess[seen], 1e-12))).sum())
+
+
+ESTIMATES: dict[str, Estimate] = {
+    "min_max": whole_range,
+    "percentile": partial(percentile, share=99.99),
+    "mse": least_error,
+    "entropy": least_divergence,
+}
+"""By the name a recipe gives."""

@@ -1,0 +1,91 @@
+"""Placement: what is rounded, and that every engine then computes in integers."""
+
+from __future__ import annotations
+
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from tinysight.engines import ENGINES
+from tinysight.engines.export import export_onnx
+from tinysight.errors import UserError
+from tinysight.reduction.artifact import make_artifact
+from tinysight.reduction.precision.int8 import Int8
+from tinysight.reduction.precision.placement import layers_of, places_for
+
+
+class Residual(nn.Module):
+    """Two branches that are added, pooled and classified."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.inner = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
+        self.depthwise, self.head = nn.Conv2d(8, 8, 3, padding=1, groups=8), nn.Linear(8, 2)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        first = torch.relu(self.stem(images))
+        joined = torch.relu(first + self.inner(first))
+        return self.head(torch.relu(self.depthwise(joined)).mean((2, 3)))
+
+
+@pytest.fixture
+def network(make_network):
+    torch.manual_seed(0)
+    return make_network(Residual().eval())
+
+
+@pytest.fixture
+def exported(network, tmp_path) -> onnx.ModelProto:
+    export_onnx(network.scores, network.example(), tmp_path / "model.onnx")
+    return onnx.load(tmp_path / "model.onnx")
+
+
+def test_layers_are_named_by_their_modules(exported):
+    assert [layer.name for layer in layers_of(exported)] == ["stem", "inner", "depthwise", "head"]
+
+
+def test_weights_are_rounded_along_their_output_channels(exported):
+    weights = {place.tensor: place.axis for place in places_for(exported, "openvino") if place.kind == "weight"}
+    assert set(weights.values()) == {0}
+    assert len(weights) == 4
+
+
+def test_openvino_wants_inputs_and_what_is_added(exported):
+    places = [place for place in places_for(exported, "openvino") if place.kind == "activation"]
+    assert places[0].tensor == "image"
+    assert len(places) == 5  # the image, both summands, their sum, the pooled features
+
+
+def test_onnx_runtime_wants_outputs_too(exported):
+    for_one, for_other = (len(places_for(exported, engine)) for engine in ("openvino", "onnxruntime"))
+    assert for_other > for_one
+
+
+def test_ignored_layers_keep_their_weights_and_inputs(exported):
+    places = places_for(exported, "openvino", ["stem"])
+    assert not [place for place in places if place.tensor in ("image", "network.stem.weight")]
+
+
+def test_a_mistyped_layer_is_named_with_the_nearest(exported):
+    with pytest.raises(UserError, match=r"no layer 'depthwize' with a weight: did you mean 'depthwise'\?"):
+        places_for(exported, "openvino", ["depthwize"])
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("ranges", ["nncf", "min_max"])
+def test_ignored_layers_stay_float_whoever_calibrates(network, exported, make_context, ranges: str):
+    record = Int8(images=4, ranges=ranges, ignored=("inner",)).reduce(network, make_context(network)).precision
+    inner = next(layer for layer in layers_of(exported) if layer.name == "inner")
+    readers = [one for each in record.tensors.values() for one in each.consumers or ()]
+    assert inner.node not in readers
+
+
+@pytest.mark.parametrize(("engine", "integers"), [("openvino", 4), ("onnxruntime", 3)])
+def test_every_layer_runs_in_integers(network, make_context, tiny_task, tmp_path, engine: str, integers: int):
+    """ONNX Runtime leaves the last layer: its output, the scores, is not rounded."""
+    context = make_context(network, engine=engine)
+    quantized = Int8(images=4, ranges="min_max").reduce(network, context)
+    make_artifact(quantized, tiny_task, tmp_path / "artifact", context.float_export(network))
+    found = ENGINES[engine].compile(tmp_path / "artifact", threads=2).executed()
+    assert (found["integer_layers"], found["layers"]) == (integers, 4)

@@ -1,0 +1,209 @@
+"""FAT and QAT: thresholds and weights that are trained while they are rounded, then live in file and checkpoint."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from PIL import Image
+from pydantic import ValidationError
+from torch import nn
+
+from tinysight.engines import ENGINES
+from tinysight.errors import UserError
+from tinysight.reduction.artifact import make_artifact
+from tinysight.reduction.network import Network, load_network
+from tinysight.reduction.onnx_file import read_onnx
+from tinysight.reduction.precision.fat import Fat, score_distance
+from tinysight.reduction.precision.int8 import Int8
+from tinysight.reduction.precision.qat import Qat
+from tinysight.reduction.step import NotApplicable
+from tinysight.reduction.structure.prune import Prune
+from tinysight.reduction.verify import largest_difference, run
+from tinysight.reduction.weights.sparsify import Sparsify
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+QUICK = {"images": 4, "epochs": 1, "batch_size": 4, "max_drift": None}
+QATS = [Qat(**QUICK, delay=0), Qat(**QUICK, steps="learned"), Qat(**QUICK, soft=0)]
+
+
+def zeros(network: Network) -> dict[str, torch.Tensor]:
+    return {name: weight == 0 for name, weight in network.module.named_parameters() if weight.ndim == 4}
+
+
+class TestFat:
+    def test_weights_are_frozen(self, tiny_network, make_context):
+        assert Fat(**QUICK).reduce(tiny_network, make_context(tiny_network)).module is tiny_network.module
+
+    def test_thresholds_move(self, tiny_network, make_context):
+        plain = Int8(images=4, ranges="min_max").reduce(tiny_network, make_context(tiny_network)).precision
+        trained = Fat(**(QUICK | {"learning_rate": 0.05})).reduce(tiny_network, make_context(tiny_network)).precision
+        assert trained.tensors.keys() == plain.tensors.keys()
+        assert trained.tensors["image"].scale != plain.tensors["image"].scale
+
+    def test_it_comes_closer_to_the_float_scores(self, tiny_network, make_context):
+        """From ranges of one image, which fit no other."""
+        from tinysight.reduction.precision.trial import CalibrationImages, compiled, drift
+
+        context = make_context(tiny_network)
+        exported = onnx.load(context.float_export(tiny_network))
+        images = list(CalibrationImages(tiny_network, context.train))
+        with torch.no_grad():
+            exact = np.concatenate([tiny_network.scores(torch.from_numpy(image)).numpy() for image in images])
+        drifts = []
+        for learning_rate in (1e-9, 2e-3):
+            method = Fat(images=1, epochs=30, batch_size=4, learning_rate=learning_rate)
+            own = make_context(tiny_network)
+            engine = compiled(exported, method.reduce(tiny_network, own).precision, own.folder / "a", own)
+            drifts.append(drift(exact, np.concatenate([np.array(engine(image)) for image in images])))
+        assert drifts[1] < drifts[0]
+
+    def test_the_loss_is_the_papers(self):
+        one, other = torch.tensor([[1.0, 2.0], [0.0, 0.0]]), torch.tensor([[1.0, 5.0], [4.0, 0.0]])
+        near = 1e-5**0.5
+        expected = ((near + (9 + 1e-5) ** 0.5) + ((16 + 1e-5) ** 0.5 + near)) / 2
+        assert float(score_distance(one, other)) == pytest.approx(expected)
+
+    def test_unlabeled_photos_teach_it(self, tiny_network, make_context, tmp_path):
+        for number in range(4):
+            pixels = np.random.default_rng(number).integers(0, 256, (32, 48, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+        method = Fat(**QUICK, unlabeled=tmp_path)
+        assert method.outside
+        assert method.reduce(tiny_network, make_context(tiny_network)).precision.tensors
+
+    def test_an_empty_folder_is_named(self, tiny_network, make_context, tmp_path):
+        with pytest.raises(UserError, match=str(tmp_path)):
+            Fat(**QUICK, unlabeled=tmp_path).reduce(tiny_network, make_context(tiny_network))
+
+
+@pytest.fixture(scope="module", params=QATS, ids=["moving", "learned", "labels"])
+def method(request) -> Qat:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def trained(method, tiny_network, make_context) -> tuple[Network, nn.Module]:
+    """What QAT made of the network, and the graph that it trained."""
+    seen = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Qat, "_fit", _watched(Qat._fit, seen))
+        learned = method.reduce(tiny_network, make_context(tiny_network))
+    return learned, seen["graph"]
+
+
+class TestQat:
+    def test_the_checkpoint_gives_what_the_training_gave(self, trained, tiny_network, tmp_path):
+        learned, _ = trained
+        learned.save(tmp_path)
+        again = load_network(tmp_path, into=tiny_network.module)
+        assert largest_difference(again.scores, learned.scores, learned.example()) == 0
+
+    def test_the_network_holds_the_trained_weights(self, trained):
+        """Batch norms are folded in training; the network that comes back must fold to the same."""
+        learned, graph = trained
+        images = learned.example(batch=2)
+        with torch.no_grad():
+            torch.testing.assert_close(graph(images), run(learned.scores, images), rtol=1e-4, atol=1e-4)
+
+    def test_weights_moved(self, trained, tiny_network):
+        learned, _ = trained
+        assert largest_difference(learned.scores, tiny_network.scores, learned.example()) > 1e-6
+
+    def test_the_file_is_int8(self, trained, tiny_task, tmp_path):
+        learned, _ = trained
+        make_artifact(learned, tiny_task, tmp_path / "artifact", None)
+        found = ENGINES["openvino"].compile(tmp_path / "artifact", threads=2).executed()
+        assert found["integer_layers"] == found["layers"]
+
+
+@pytest.mark.parametrize("steps", ["moving", "learned"])
+def test_what_is_zero_for_good_stays_zero(steps, tiny_network, make_context):
+    sparse = Sparsify(epochs=1, batch_size=4, sparsity=0.5).reduce(tiny_network, make_context(tiny_network))
+    learned = Qat(**QUICK, steps=steps).reduce(sparse, make_context(sparse))
+    before, after = zeros(sparse), zeros(learned)
+    assert sum(int(hole.sum()) for hole in before.values()) > 0
+    assert all(bool(after[name][hole].all()) for name, hole in before.items())
+
+
+def test_what_is_cut_stays_cut(tiny_network, make_context):
+    smaller = Prune(keep=0.5).reduce(tiny_network, make_context(tiny_network))
+    learned = Qat(**QUICK).reduce(smaller, make_context(smaller))
+    one, other = ([tensor.shape for tensor in each.module.state_dict().values()] for each in (smaller, learned))
+    assert one == other
+
+
+def _watched(fit, seen):
+    def wrapped(self, network, *args, **kwargs):
+        fit(self, network, *args, **kwargs)
+        seen["graph"] = network.graph
+
+    return wrapped
+
+
+class ConvolvesByFunction(nn.Module):
+    """Its weight is multiplied before it is used, so that the export's constant is nobody's parameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(2, 3, 3, 3))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return nn.functional.conv2d(images, self.weight * 2, padding=1)
+
+
+def test_weights_that_cannot_come_back_are_not_trained(make_network, make_context):
+    network = make_network(ConvolvesByFunction())
+    with pytest.raises(NotApplicable, match=r"nothing can be trained"):
+        Qat(**QUICK).reduce(network, make_context(network))
+
+
+def test_an_onnx_file_is_trained_too(tiny_network, tiny_artifact, make_context, tiny_task, tmp_path):
+    module, spec, _policy = read_onnx(tiny_artifact / "model.onnx")
+    network = Network(module, spec, tiny_network.input)
+    learned = Qat(**QUICK).reduce(network, make_context(network, float_export=lambda _: tiny_artifact / "model.onnx"))
+    assert largest_difference(learned.scores, network.scores, learned.example()) > 1e-6
+    make_artifact(learned, tiny_task, tmp_path / "artifact", None)
+
+
+def test_interrupted_it_goes_on_to_the_same_weights(tiny_network, make_context):
+    method = Qat(**(QUICK | {"epochs": 2}))
+    whole = method.reduce(tiny_network, make_context(tiny_network))
+    context = make_context(tiny_network)
+    with pytest.MonkeyPatch.context() as patch:
+        from tinysight.training import loop
+
+        keep, calls = loop._keep, []
+
+        def once(state, path):
+            keep(state, path)
+            calls.append(path)
+            raise KeyboardInterrupt
+
+        patch.setattr(loop, "_keep", once)
+        with pytest.raises(KeyboardInterrupt):
+            method.reduce(tiny_network, context)
+    again = method.reduce(tiny_network, context)
+    assert again.precision == whole.precision
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("temperature", 0), ("learning_rate", 0), ("delay", 1), ("steps", "large")]
+)
+def test_bad_settings_are_refused(setting, value):
+    with pytest.raises(ValidationError, match=setting):
+        Qat(**{setting: value})
+
+
+@pytest.mark.parametrize(("tuning", "reason"), [(Qat(**QUICK), "nothing can be trained"), (Fat(**QUICK), "no layer")])
+def test_a_network_without_layers_is_nothing_to_do(tuning, reason, make_network, make_context):
+    network = make_network(nn.Softmax(dim=1))
+    with pytest.raises(NotApplicable, match=reason):
+        tuning.reduce(network, make_context(network))
+
+
+@pytest.mark.parametrize("tuning", [Qat(**QUICK), Fat(**QUICK)])
+def test_of_untrained_networks_only_the_speed_is_asked(tuning):
+    assert isinstance(tuning.unchecked, Int8)
+    assert tuning.unchecked.max_drift is None
