@@ -55,13 +55,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "born_again": {"epochs": 1, "batch_size": 4},
     "bf16": {},
     "fp16": {},
+    "int16": {},
     "int8": {"images": 8, "max_drift": None},
     "fat": {"images": 8, "epochs": 1, "batch_size": 4, "max_drift": None},
     "qat": {"images": 8, "epochs": 1, "batch_size": 4, "max_drift": None},
 }
 OTHERWISE: dict[tuple[str, str], dict[str, Any]] = {("encoder", "fcn"): {"to": "vgg11"}}
 """Settings of a method on a family that can do nothing with the usual ones: FCN stands on VGG alone."""
-TOLERANCE = {"bf16": 0.05, "fp16": 0.02, "int8": None, "fat": None, "qat": None}
+TOLERANCE = {"bf16": 0.05, "fp16": 0.02, "int16": 0.02, "int8": None, "fat": None, "qat": None}
 """Largest difference from torch as a share of the largest score; 1e-3 where nothing stands here. Random weights say
 nothing about int8, so its file must only run, on every engine."""
 REMEMBERS_PLACES = frozenset({"enet"})

@@ -61,6 +61,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "born_again": {"epochs": 1, "batch_size": 4},
     "bf16": {},
     "fp16": {},
+    "int16": {},
     "int8": {"images": 4},
     "fat": {"images": 4, "epochs": 1, "batch_size": 4},
     "qat": {"images": 4, "epochs": 1, "batch_size": 4},
@@ -381,6 +382,11 @@ class TestBf16(Contract):
 class TestFp16(Contract):
     name, unfit, reason = "fp16", "Softmax", "no weights"
     tolerance = 0.01
+
+
+class TestInt16(Contract):
+    name, unfit, reason = "int16", "Softmax", "no weights"
+    tolerance = 0.001
 
 
 class TestInt8(Contract):

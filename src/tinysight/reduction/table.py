@@ -12,6 +12,7 @@ from tinysight.reduction.precision.bf16 import Bf16
 from tinysight.reduction.precision.fat import Fat
 from tinysight.reduction.precision.fp16 import Fp16
 from tinysight.reduction.precision.int8 import Int8
+from tinysight.reduction.precision.int16 import Int16
 from tinysight.reduction.precision.qat import Qat
 from tinysight.reduction.step import Reduction
 from tinysight.reduction.structure.activations import Activations
@@ -48,6 +49,7 @@ METHODS: dict[str, type[Reduction]] = {
         BornAgain,
         Bf16,
         Fp16,
+        Int16,
         Int8,
         Fat,
         Qat,

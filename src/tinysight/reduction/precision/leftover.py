@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from tinysight.reduction.precision.record import PrecisionRecord, TensorPrecision
 
-__all__ = ["store_leftover_weights"]
+__all__ = ["channel_scales", "store_leftover_weights"]
 
 CHANNELS = {"Conv": 0, "ConvTranspose": 1}
 """The axis of a weight's output channels. No matrix products: OpenVINO would round their inputs to integers too."""
 FEWEST_VALUES = 16
 """Smaller weights gain less than their scales and zero points cost."""
-LARGEST_LEVEL = 127
 
 
 def store_leftover_weights(record: PrecisionRecord, exported: onnx.ModelProto) -> PrecisionRecord:
@@ -32,8 +32,13 @@ def store_leftover_weights(record: PrecisionRecord, exported: onnx.ModelProto) -
         values = numpy_helper.to_array(constants[node.input[1]])
         if values.dtype != np.float32 or values.size < FEWEST_VALUES or not np.isfinite(values).all():
             continue
-        others = tuple(one for one in range(values.ndim) if one != axis)
-        # A channel of zeros keeps a scale above 0.
-        scale = np.maximum(np.abs(values).max(axis=others) / LARGEST_LEVEL, np.finfo(np.float32).tiny)
-        tensors[node.input[1]] = TensorPrecision(dtype="int8", scale=tuple(scale.tolist()), axis=axis)
+        tensors[node.input[1]] = TensorPrecision(dtype="int8", scale=channel_scales(values, axis, 127), axis=axis)
     return record.model_copy(update={"tensors": tensors})
+
+
+def channel_scales(values: NDArray[np.float32], axis: int | None, level: int) -> tuple[float, ...]:
+    """Return the scales that make each channel's largest value ``level``; one for all where ``axis`` is None."""
+    others = tuple(one for one in range(values.ndim) if one != axis)
+    # A channel of zeros keeps a scale above 0.
+    scales = np.maximum(np.abs(values).max(axis=others) / level, np.finfo(np.float32).tiny)
+    return tuple(scales.ravel().tolist())

@@ -99,8 +99,15 @@ def least_error(histogram: Histogram) -> Range:
 
 
 def least_divergence(histogram: Histogram) -> Range:
-    """Minimise the Kullback-Leibler divergence of the rounded distribution from the true one (Migacz 2017)."""
-    return _best(histogram, _divergence)
+    """Minimise the Kullback-Leibler divergence of the rounded distribution from the true one (Migacz 2017).
+
+    Exact zeros, half of what a ReLU gives, are levels in any range and say nothing: their part counts as its
+    neighbours do.
+    """
+    counts = histogram.counts.copy()
+    at = int(np.argmin(np.abs(histogram.centres)))
+    counts[at] = min(counts[at], counts[max(at - 1, 0) : at + 2].sum() - counts[at])
+    return _best(Histogram(histogram.whole, counts), _divergence)
 
 
 def _best(histogram: Histogram, cost: Callable[[Histogram, Range], float]) -> Range:

@@ -40,12 +40,12 @@ class TensorPrecision(Config):
     """How one tensor is held: q = round(x / scale) + zero_point for the integers, a plain cast for ``float16``.
 
     ``scale`` and ``zero_point`` hold one value, or one for each index along ``axis`` (which may be negative, as in
-    ONNX); ``zero_point`` None means 0. ``float16`` takes none of the three and is storage only. ``consumers`` names
-    the nodes that read the reduced tensor, each by its first output; None means all of them. A graph output is never
-    reduced: it always gives the tensor as computed.
+    ONNX); ``zero_point`` None means 0. ``float16`` takes none of the three, ``int16`` no zero point; both are storage
+    only. ``consumers`` names the nodes that read the reduced tensor, each by its first output; None means all of them.
+    A graph output is never reduced: it always gives the tensor as computed.
     """
 
-    dtype: Literal["int8", "uint8", "float16"]
+    dtype: Literal["int8", "uint8", "int16", "float16"]
     scale: Float32s | None = None
     zero_point: tuple[int, ...] | None = None
     axis: int | None = None
@@ -61,6 +61,8 @@ class TensorPrecision(Config):
             raise ValueError(f"{self.dtype} needs a scale, and every scale must be above 0 in float32")
         if self.axis is None and len(self.scale) != 1:
             raise ValueError(f"{len(self.scale)} scales need an axis")
+        if self.dtype == "int16" and self.zero_point is not None:
+            raise ValueError("int16 is stored around 0: leave zero_point out")
         if self.zero_point is not None:
             self._check_zero_point(self.zero_point, len(self.scale))
         return self
@@ -75,7 +77,7 @@ class TensorPrecision(Config):
     @property
     def is_integer(self) -> bool:
         """True for ``int8`` and ``uint8``: an engine may compute with it; False where it is storage only."""
-        return self.dtype != "float16"
+        return self.dtype in _RANGES
 
 
 class PrecisionRecord(Config):
@@ -109,8 +111,8 @@ class PrecisionRecord(Config):
 
     @property
     def stored(self) -> str:
-        """The lowest precision the model file uses, in the words of a report: float32, float16 or int8."""
-        kinds = {precision.is_integer for name in self.tensors for precision in self.of(name)}
-        if not kinds:
-            return "float32"
-        return "int8" if True in kinds else "float16"
+        """The lowest precision the model file uses, in the words of a report: float32, float16, int16 or int8."""
+        kinds = {precision.dtype for name in self.tensors for precision in self.of(name)}
+        if kinds & _RANGES.keys():
+            return "int8"
+        return min(kinds, default="float32")

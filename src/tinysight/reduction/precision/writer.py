@@ -1,8 +1,8 @@
 """The one writer: puts a precision record into a clean float ONNX export.
 
 Every quantizer makes a record and comes through here, so that a file depends on the record and the export alone.
-Names are deterministic: tensor ``x`` becomes ``x/q``, ``x/scale``, ``x/zero_point`` and ``x/dq``, or ``x/f16`` and
-``x/f32``; a second precision of the same tensor says ``x/2/q`` and so on.
+Names are deterministic: tensor ``x`` becomes ``x/q``, ``x/scale``, ``x/zero_point`` and ``x/dq``, or ``x/f16`` or
+``x/i16`` and ``x/f32``; a second precision of the same tensor says ``x/2/q`` and so on.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def write(float_model: onnx.ModelProto, record: PrecisionRecord) -> onnx.ModelPr
     """Return a copy of ``float_model`` with ``record`` written in; the argument stays as it is.
 
     Weights are stored as integers behind a DequantizeLinear, activations pass a QuantizeLinear and DequantizeLinear
-    pair, float16 weights are stored as float16 behind a Cast to float32, so that every engine computes in float32.
+    pair. float16 weights are stored behind a Cast to float32, int16 weights behind a Cast and a division,
+    so that every engine computes in float32.
 
     Raises:
         UserError: the record does not fit the graph, or the graph is of a kind that is not handled.
@@ -159,6 +160,8 @@ def _plan(model: onnx.ModelProto, record: PrecisionRecord, weights: dict[str, on
             if precision.is_integer:
                 _refuse_old_opset(opset, name, precision)
                 reduced = _integer(name, prefix, precision, weights.get(name))
+            elif precision.dtype == "int16":
+                reduced = _int16(name, prefix, precision, weights.get(name))
             else:
                 reduced = _float16(name, prefix, weights.get(name))
             plan[name].update(dict.fromkeys(precision.consumers or (None,), reduced))
@@ -209,6 +212,27 @@ def _refuse_other_shape(name: str, values: NDArray[Any], precision: TensorPrecis
     if not -values.ndim <= precision.axis < values.ndim or values.shape[precision.axis] != count:
         shape = "x".join(map(str, values.shape))
         raise _other_export(f"it holds {count} scales along axis {precision.axis} of '{name}', which is {shape}")
+
+
+def _int16(name: str, prefix: str, precision: TensorPrecision, weight: onnx.TensorProto | None) -> _Reduced:
+    """Store a weight as int16. ONNX's own DequantizeLinear takes int16 since opset 21 only, and few engines do.
+
+    Its levels are divided by 1 / scale: a product would be taken by OpenVINO (2026.4) for the compressed weight of a
+    matrix product, which it then makes of 1x1 convolutions behind a transposition, with the wrong axis.
+    """
+    if weight is None:
+        raise UserError(f"tensor '{name}' is computed, not stored: int16 is for storing weights, so leave it out")
+    values = _float_values(weight)
+    _refuse_other_shape(name, values, precision)
+    shape = [1] * values.ndim
+    if precision.axis is not None:
+        shape[precision.axis] = -1
+    i16, levels, f32, inverse = (f"{prefix}/{end}" for end in ("i16", "levels", "f32", "inverse"))
+    cast = helper.make_node("Cast", [i16], [levels], name=levels, to=onnx.TensorProto.FLOAT)
+    quotient = helper.make_node("Div", [levels, inverse], [f32], name=f32)
+    per_step = (1 / np.asarray(precision.scale)).astype(np.float32).reshape(shape)
+    stored = [(quantized_values(values, precision), i16), (per_step, inverse)]
+    return _Reduced(f32, [cast, quotient], [numpy_helper.from_array(each, name) for each, name in stored])
 
 
 def _float16(name: str, prefix: str, weight: onnx.TensorProto | None) -> _Reduced:

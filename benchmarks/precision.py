@@ -1,0 +1,206 @@
+"""Every number format and every way to int8 of trained networks, on every engine: quality, bytes, times, drift.
+
+    python benchmarks/precision.py facade_ads=RUN/candidates/ID camvid=RUN/candidates/ID [--only qat] [--threads 2]
+
+Each network is a candidate of a finished run of the recipe of that name, whose data it is judged on. Rows are appended
+to docs/results/precision.jsonl as they finish, and docs/results/precision.md is written anew after each; a row that is
+there already, made by the same version of its method, is skipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinysight.engines import ENGINES, Compiled
+from tinysight.engines.export import export_onnx
+from tinysight.engines.hardware import processor
+from tinysight.errors import UserError
+from tinysight.job import Job, job_from_recipe
+from tinysight.measure.latency import interleave, speedup
+from tinysight.measure.quality import evaluate
+from tinysight.progress import Progress
+from tinysight.recipe import load_recipe
+from tinysight.reduction.artifact import make_artifact
+from tinysight.reduction.network import Network, load_network
+from tinysight.reduction.precision.trial import CalibrationImages, drift
+from tinysight.reduction.step import Context, NotApplicable
+from tinysight.reduction.table import METHODS
+from tinysight.report.text import bytes_text, duration_text
+
+ROOT = Path(__file__).parent.parent
+ROWS, PAGE = ROOT / "docs/results/precision.jsonl", ROOT / "docs/results/precision.md"
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "bf16": ("bf16", {}),
+    "fp16": ("fp16", {}),
+    "int16": ("int16", {}),
+    "int8, NNCF": ("int8", {"ranges": "nncf", "max_drift": None}),
+    "int8, min-max": ("int8", {"ranges": "min_max", "max_drift": None}),
+    "int8, percentile": ("int8", {"ranges": "percentile", "max_drift": None}),
+    "int8, MSE": ("int8", {"ranges": "mse", "max_drift": None}),
+    "int8, entropy": ("int8", {"ranges": "entropy", "max_drift": None}),
+    "int8, MSE, biases as they are": ("int8", {"ranges": "mse", "correct_biases": False, "max_drift": None}),
+    "trained thresholds (FAT)": ("fat", {"epochs": 5, "max_drift": None}),
+    "quantization-aware": ("qat", {"epochs": 5, "max_drift": None}),
+    "quantization-aware, learned steps": ("qat", {"epochs": 5, "steps": "learned", "max_drift": None}),
+}
+ROUNDS, RUNS = 9, 5
+DRIFTED = 16
+"""Training images on which scores are compared."""
+
+
+def context_of(job: Job, engine: str, threads: int, folder: Path) -> Context:
+    """Return what a precision may use of a job; ``folder`` holds the float export."""
+
+    def not_asked(*_given: Any) -> Any:
+        raise AssertionError("no precision asks a teacher or times a module")
+
+    return Context(
+        task=job.task, train=job.train, held_out=frozenset, teacher=None, ask_teacher=not_asked,
+        parent="network", device="cpu", seed=0, engine=engine, threads=threads, augment=job.augment, folder=folder,
+        shared=not_asked, float_export=lambda _network: folder / "float.onnx", refuse_execution=ENGINES[engine].refuse,
+        times_as_fast=not_asked, progress=Progress(quiet=True),
+    )  # fmt: skip
+
+
+def measured(job: Job, network: Network, engine: str, threads: int, variant: str) -> dict[str, Any]:
+    """Make one artifact and compare it with the float one on one engine."""
+    method, settings = VARIANTS[variant]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        export_onnx(network.scores, network.example(), folder / "float.onnx")
+        context = context_of(job, engine, threads, folder)
+        started = time.monotonic()
+        try:
+            reduced = METHODS[method](**settings).reduce(network, context)
+        except (NotApplicable, UserError) as reason:
+            return {"why": str(reason)}
+        seconds = time.monotonic() - started
+        same = reduced.module is network.module
+        make_artifact(network, job.task, folder / "exact", folder / "float.onnx")
+        make_artifact(reduced, job.task, folder / "rounded", folder / "float.onnx" if same else None)
+        exact = ENGINES[engine].compile(folder / "exact", threads=threads)
+        rounded = ENGINES[engine].compile(folder / "rounded", threads=threads, execute=reduced.precision.execute)
+        images = CalibrationImages(network, job.train)[:DRIFTED]
+        scores = [np.concatenate([np.array(each(image)) for image in images]) for each in (exact, rounded)]
+        image = network.example().numpy()
+        times = interleave({"exact": _timer(exact, image), "rounded": _timer(rounded, image)}, rounds=ROUNDS, runs=RUNS)
+        return {
+            "quality": [_quality(job, network, each) for each in (exact, rounded)],
+            "bytes": [(folder / each / "model.onnx").stat().st_size for each in ("exact", "rounded")],
+            "ms": [float(np.median(times[each])) for each in ("exact", "rounded")],
+            "speedup": speedup("float32", times["exact"], times["rounded"]).model_dump(),
+            "drift": drift(*scores),
+            "seconds": seconds,
+            **rounded.executed(),
+        }
+
+
+def _timer(network: Compiled, image: Any) -> Callable[[int, int], list[float]]:
+    def timed(runs: int, warm_up: int) -> list[float]:
+        found = []
+        for _ in range(warm_up + runs):
+            began = time.perf_counter()
+            network(image)
+            found.append(1e3 * (time.perf_counter() - began))
+        return found[warm_up:]
+
+    return timed
+
+
+def _quality(job: Job, network: Network, engine: Compiled) -> float:
+    per_image = evaluate(engine, network.input, job.task, job.dataset.split("val"), lambda: None)
+    return 100 * job.task.score(per_image.statistics)
+
+
+def in_words(variant: str, line: dict[str, Any]) -> str:
+    """Say whether this processor executes the format, converts it, or only stores it."""
+    if METHODS[VARIANTS[variant][0]].storage_only:
+        return "storage only: converted to float32 when it is loaded"
+    if line["integer_layers"]:
+        return f"native: {line['integer_layers']} of {line['layers']} layers in integers"
+    return f"native: {line['executed']}"
+
+
+def page(lines: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield the page, a table for each network and engine."""
+    yield "# Number formats and ways to int8"
+    yield ""
+    yield (
+        "Made by `benchmarks/precision.py`. Every number is of the exported file on the engine: the metric on "
+        "validation photos, in points against the same network in float32; how many times as fast as that, timed in "
+        "turn, with the 5th and 95th percentile of the rounds; *drift*, the root mean square error of the scores over "
+        "their own spread, on training photos; and the time the method took. Calibration, thresholds and training saw "
+        "training photos alone."
+    )
+    for network, engine in dict.fromkeys((line["network"], line["engine"]) for line in lines):
+        own = [line for line in lines if (line["network"], line["engine"]) == (network, engine)]
+        done = [line for line in own if "why" not in line]
+        yield ""
+        yield f"## {network} on {engine}"
+        yield ""
+        if done:
+            yield (
+                f"{done[0]['metric']} {done[0]['quality'][0]:.2f} in float32, {bytes_text(done[0]['bytes'][0])}; "
+                f"{done[0]['cpu']}, {done[0]['threads']} threads."
+            )
+            yield ""
+        yield "| format | points | bytes | times as fast | drift | took | how it runs here |"
+        yield "|---|---|---|---|---|---|---|"
+        yield from (_cells(line) for line in own)
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cells(line: dict[str, Any]) -> str:
+    if "why" in line:
+        return _row([line["variant"], "–", "–", "–", "–", "–", line["why"]])
+    (before, after), ratio = line["quality"], line["speedup"]
+    return _row([
+        line["variant"], f"{after - before:+.2f}", bytes_text(line["bytes"][1]),
+        f"{ratio['ratio']:.2f} ({ratio['low']:.2f}-{ratio['high']:.2f})", f"{line['drift']:.3f}",
+        duration_text(line["seconds"]), in_words(line["variant"], line),
+    ])  # fmt: skip
+
+
+def main() -> int:
+    """Do every row that is not there yet."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("networks", nargs="+", metavar="RECIPE=CHECKPOINT")
+    parser.add_argument("--only", default="", help="do the variants whose name holds this text")
+    parser.add_argument("--engines", nargs="+", default=list(ENGINES))
+    parser.add_argument("--threads", type=int, default=processor().usable_cores)
+    args = parser.parse_args()
+    lines = [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.is_file() else []
+    for recipe, _, checkpoint in (given.partition("=") for given in args.networks):
+        network = load_network(Path(checkpoint))
+        job = job_from_recipe(load_recipe(ROOT / f"recipes/{recipe}.yaml"), Path(checkpoint).parents[1] / "data.json")
+        for engine in args.engines:
+            for variant, (method, settings) in VARIANTS.items():
+                key = {
+                    "network": f"{network.spec.label} of {recipe}", "engine": engine, "variant": variant,
+                    "made_with": [METHODS[method].version, settings], "threads": args.threads,
+                }  # fmt: skip
+                if args.only not in variant or any(key.items() <= line.items() for line in lines):
+                    continue
+                found = measured(job, network, engine, args.threads, variant)
+                lines.append(key | {"metric": job.task.metric, "cpu": processor().name} | found)
+                with ROWS.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(lines[-1]) + "\n")
+                print(_cells(lines[-1]), flush=True)
+                PAGE.write_text("\n".join(page(lines)) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
