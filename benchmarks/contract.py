@@ -48,6 +48,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "encoder": {"to": "resnet10t"},
     "decoder": {"width": 0.5},
     "fresh": {"activation": "leaky_relu"},
+    "equalize": {},
     "finetune": {"epochs": 1, "batch_size": 4},
     "sparsify": {"epochs": 1, "batch_size": 4, "sparsity": 0.5},
     "lottery": {"epochs": 1, "batch_size": 4, "sparsity": 0.5, "rounds": 1},

@@ -38,7 +38,7 @@ from tinysight.tasks import Segmentation
 from tinysight.training.teachers import EagerTeacher
 
 # NNCF's own: it advises against few images, and uses what torch has deprecated.
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(900)]
 
 HERE = Path(__file__).parent
 TASK = Segmentation(("background", "sign"))
@@ -54,6 +54,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "bins": {"keep": [1]},
     "resize": {"height": 16, "width": 32},
     "recalibrate": {"images": 8, "batch_size": 4},
+    "equalize": {},
     "finetune": {"epochs": 1, "batch_size": 4},
     "sparsify": {"epochs": 1, "batch_size": 4, "sparsity": 0.5},
     "lottery": {"epochs": 1, "batch_size": 4, "sparsity": 0.5, "rounds": 1},
@@ -62,9 +63,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "bf16": {},
     "fp16": {},
     "int16": {},
-    "int8": {"images": 4},
-    "fat": {"images": 4, "epochs": 1, "batch_size": 4},
-    "qat": {"images": 4, "epochs": 1, "batch_size": 4},
+    "int8": {"images": 4, "max_drift": None},
+    "fat": {"images": 4, "epochs": 1, "batch_size": 4, "max_drift": None},
+    "qat": {"images": 4, "epochs": 1, "batch_size": 4, "max_drift": None},
 }
 PAIRS = list(product(SETTINGS, repeat=2))
 LEGAL = [pair for pair in PAIRS if METHODS[pair[1]].refuse_after([METHODS[pair[0]].changes]) is None]
@@ -353,6 +354,10 @@ class TestResize(Contract):
 
 class TestRecalibrate(Contract):
     name, unfit, reason = "recalibrate", "Residual", "no batch norm"
+
+
+class TestEqualize(Contract):
+    name, unfit, reason = "equalize", "Residual", "nothing but a ReLU"
 
 
 class TestFinetune(Contract):

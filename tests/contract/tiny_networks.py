@@ -15,7 +15,7 @@ class TwoHeads(nn.Module):
         self.first, self.first_norm = nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(8)
         self.bins = nn.ModuleList(nn.Sequential(nn.AdaptiveAvgPool2d(size), nn.Conv2d(8, 4, 1)) for size in (1, 2))
         self.second, self.second_norm = nn.Conv2d(16, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8)
-        self.activation = nn.Hardswish(inplace=True)
+        self.activation, self.third = nn.Hardswish(inplace=True), nn.Conv2d(8, 8, 1)
         self.main, self.aux = nn.Conv2d(8, classes, 1), nn.Conv2d(8, classes, 3, padding=1)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
@@ -24,6 +24,7 @@ class TwoHeads(nn.Module):
         aux = self.aux(features)
         parts = [F.interpolate(part(features), size=features.shape[2:], mode="bilinear") for part in self.bins]
         features = self.activation(self.second_norm(self.second(torch.cat([features, *parts], dim=1))))
+        features = F.relu(self.third(features))
         scores = F.interpolate(self.main(features), scale_factor=2.0, mode="bilinear", align_corners=False)
         return {"out": scores, "aux": aux}
 

@@ -21,6 +21,7 @@ from tinysight.reduction.structure.factorize import Factorize
 from tinysight.reduction.structure.prune import Prune
 from tinysight.reduction.structure.stem import Stem
 from tinysight.reduction.structure.trim import Trim
+from tinysight.reduction.weights.equalize import Equalize
 from tinysight.reduction.weights.finetune import Finetune
 from tinysight.reduction.weights.lottery import Lottery
 from tinysight.reduction.weights.recalibrate import Recalibrate
@@ -44,6 +45,7 @@ METHODS: dict[str, type[Reduction]] = {
         Sparsify,
         Lottery,
         Recalibrate,
+        Equalize,
         Finetune,
         Distil,
         BornAgain,

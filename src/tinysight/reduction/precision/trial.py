@@ -53,12 +53,14 @@ def compiled(exported: onnx.ModelProto, record: PrecisionRecord, folder: Path, c
 def drift(exact: NDArray[np.float32], rounded: NDArray[np.float32]) -> float:
     """Return how far scores (images, classes, …) moved: root mean square error over the exact scores' own spread.
 
-    The spread is each class's over images and places, so that a constant answer counts as 1 or more.
+    The spread is each class's over images and places, so that a constant answer counts as 1 or more. Where the exact
+    scores hardly vary themselves, a thousandth of their size stands in for it.
     """
     axes = tuple(axis for axis in range(exact.ndim) if axis != 1)
     spread = float(np.mean(np.var(exact.astype(np.float64), axis=axes)))
     error = float(np.mean((exact.astype(np.float64) - rounded) ** 2))
-    return float(np.sqrt(error / max(spread, float(np.finfo(np.float32).tiny))))
+    least = 1e-6 * float(np.mean(exact.astype(np.float64) ** 2)) + float(np.finfo(np.float32).tiny)
+    return float(np.sqrt(error / max(spread, least)))
 
 
 def quality(network: Network, engine: Compiled, samples: Sequence[Sample], context: Context) -> float:
