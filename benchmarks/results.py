@@ -2,6 +2,7 @@
 
     python benchmarks/results.py facade_ads [--out runs/results]
     python benchmarks/results.py facade_sweep      # begins with the reference of facade_ads
+    python benchmarks/results.py distillation      # so does this one
     python benchmarks/results.py camvid
     python benchmarks/results.py unet_plants
     python benchmarks/results.py goods_comparison
@@ -105,6 +106,13 @@ PAGES_BY_NAME = {
         "How long to teach a student, and whether a teacher helps",
         "One student of the facade photos, taught for different lengths by its teacher and by the labels alone.",
         {"facade_sweep": ["facade_sweep.yaml"]},
+        begins_with="facade_ads",
+    ),
+    "distillation": Page(
+        "Which lesson helps a student",
+        "One small student of the facade photos, at equal epochs: the labels alone, the teacher's scores in several "
+        "ways, and generations that teach each other; three seeds of order and augmentation.",
+        {"facade_distillation": ["facade_distillation.yaml"]},
         begins_with="facade_ads",
     ),
     "camvid": Page(

@@ -58,16 +58,16 @@ def test_where_values_are_clipped_the_steps_gradient_is_the_slope():
 class TestRangesToSteps:
     def test_zero_is_a_level(self):
         scale, zero_point = steps_of(torch.tensor(-0.37), torch.tensor(1.91))
-        assert float(zero_point) == round(float(zero_point))
-        assert float(scale) == pytest.approx((0.37 + 1.91) / 255)
+        assert zero_point.item() == round(zero_point.item())
+        assert scale.item() == pytest.approx((0.37 + 1.91) / 255)
 
     def test_a_range_of_positive_values_begins_at_zero(self):
-        assert [float(each) for each in steps_of(torch.tensor(0.5), torch.tensor(2.55))] == pytest.approx([0.01, 0])
+        assert [each.item() for each in steps_of(torch.tensor(0.5), torch.tensor(2.55))] == pytest.approx([0.01, 0])
 
     def test_a_tensor_of_zeros_keeps_a_scale(self):
         scale, zero_point = steps_of(torch.tensor(0.0), torch.tensor(0.0))
-        assert float(scale) > 0
-        assert float(zero_point) == 0
+        assert scale.item() > 0
+        assert zero_point.item() == 0
 
 
 class TestMovingRange:
@@ -91,7 +91,7 @@ class TestLargestWeight:
         weight = torch.tensor([[1.27, -0.5], [0.0, -2.54]])
         scale, zero_point = LargestWeight(axis=0).steps(weight)
         assert scale.tolist() == pytest.approx([0.01, 0.02])
-        assert float(zero_point) == 0
+        assert zero_point.item() == 0
 
     def test_what_is_zero_stays_zero(self):
         weight = torch.randn(4, 3, 3, 3) * (torch.rand(4, 3, 3, 3) > 0.5)
@@ -116,7 +116,7 @@ class TestLearnedStep:
 class TestThresholds:
     def test_they_start_as_calibrated(self):
         found = ActivationThresholds(Range(-1.0, 3.0)).steps(ZERO)
-        assert [float(each) for each in found] == [
+        assert [each.item() for each in found] == [
             float(each) for each in steps_of(torch.tensor(-1.0), torch.tensor(3.0))
         ]
 
@@ -125,8 +125,8 @@ class TestThresholds:
         quantizer.alpha.data.fill_(0.8)
         quantizer.beta.data.fill_(0.1)
         low, width = -1 + 0.1 * 4, 0.8 * 4
-        found = [float(each) for each in quantizer.steps(ZERO)]
-        assert found == [float(each) for each in steps_of(torch.tensor(low), torch.tensor(low + width))]
+        found = [each.item() for each in quantizer.steps(ZERO)]
+        assert found == [each.item() for each in steps_of(torch.tensor(low), torch.tensor(low + width))]
 
     def test_a_range_without_negative_values_keeps_its_lower_end(self):
         quantizer = ActivationThresholds(Range(0.0, 3.0))
