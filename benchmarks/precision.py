@@ -150,7 +150,7 @@ def page(lines: list[dict[str, Any]]) -> Iterator[str]:
         if done:
             yield (
                 f"{done[0]['metric']} {done[0]['quality'][0]:.2f} in float32, {bytes_text(done[0]['bytes'][0])}; "
-                f"{done[0]['cpu']}, {done[0]['threads']} threads."
+                f"{done[0]['cpu']}, {done[0]['threads']} thread{'s' if done[0]['threads'] > 1 else ''}."
             )
             yield ""
         yield "| format | points | bytes | times as fast | drift | took | how it runs here |"
