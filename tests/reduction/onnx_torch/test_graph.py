@@ -89,3 +89,11 @@ def test_an_unknown_operator_is_named():
     assert unknown_operators(model) == ["Cumulate"]
     with pytest.raises(NotImplementedError, match="the operator Cumulate"):
         TorchGraph(model)
+
+
+def test_what_an_operator_cannot_do_is_named_at_once():
+    nodes = [helper.make_node("Cast", ["x"], ["c"], to=TensorProto.INT8), helper.make_node("Cast", ["c"], ["y"], to=1)]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3]) for name in "xy"]
+    model = helper.make_model(helper.make_graph(nodes, "odd", values[:1], values[1:]))
+    with pytest.raises(NotImplementedError, match=r"the node that makes 'c' \(a cast to type 3 of ONNX\)"):
+        TorchGraph(model)

@@ -17,6 +17,7 @@ from tinysight.reduction.precision.placement import places_for
 from tinysight.reduction.precision.ranges import ESTIMATES
 from tinysight.reduction.precision.simulation import simulated
 from tinysight.reduction.precision.trial import compiled, drift
+from tinysight.reduction.step import NotApplicable
 
 QUIET = Progress(quiet=True)
 
@@ -139,3 +140,27 @@ def test_symmetric_ranges_are_recorded_so(tiny_network, make_context):
 def test_the_same_images_make_the_same_record(tiny_network, make_context):
     one, two = (Int8(images=4, ranges="mse").reduce(tiny_network, make_context(tiny_network)) for _ in range(2))
     assert one.precision == two.precision
+
+
+class TestAuto:
+    def test_it_is_mse(self, tiny_network, make_context):
+        one, two = (
+            Int8(images=4, ranges=each).reduce(tiny_network, make_context(tiny_network)) for each in ("auto", "mse")
+        )
+        assert one.precision == two.precision
+
+    @pytest.fixture
+    def without_convolutions(self, monkeypatch):
+        from tinysight.reduction.onnx_torch import graph
+
+        monkeypatch.setattr(
+            graph, "OPERATORS", {name: each for name, each in graph.OPERATORS.items() if name != "Conv"}
+        )
+
+    @pytest.mark.filterwarnings("ignore")
+    def test_nncf_stands_in_where_an_operator_is_missing(self, tiny_network, make_context, without_convolutions):
+        assert Int8(images=4).reduce(tiny_network, make_context(tiny_network)).precision.stored == "int8"
+
+    def test_asked_for_by_name_it_says_what_is_missing(self, tiny_network, make_context, without_convolutions):
+        with pytest.raises(NotApplicable, match="the operator Conv of the export does not run in PyTorch here"):
+            Int8(images=4, ranges="mse").reduce(tiny_network, make_context(tiny_network))

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 @pytest.fixture(scope="session")
 def quantized(tiny_network, tiny_artifact, make_context) -> Network:
     context = make_context(tiny_network, float_export=lambda _network: tiny_artifact / "model.onnx")
-    return Int8(images=8).reduce(tiny_network, context)
+    return Int8(images=8, ranges="nncf").reduce(tiny_network, context)
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +79,9 @@ def test_no_calibration_sees_what_pools_are_filled_up_with(make_network, make_co
     torch.manual_seed(0)
     network = make_network(PooledAndUnpooled().eval())
     export_onnx(network.scores, network.example(), tmp_path / "model.onnx")
-    Int8(images=4).reduce(network, make_context(network, float_export=lambda _network: tmp_path / "model.onnx"))
+    Int8(images=4, ranges="nncf").reduce(
+        network, make_context(network, float_export=lambda _network: tmp_path / "model.onnx")
+    )
     assert not [str(warning.message) for warning in recwarn if "overflow" in str(warning.message)]
 
 

@@ -11,6 +11,7 @@ import torch
 from onnx import helper, inliner, numpy_helper
 from torch import Tensor, nn
 
+from tinysight.errors import one_line
 from tinysight.reduction.onnx_torch.operators import OPERATORS, Operator
 
 __all__ = ["GraphNode", "Inputs", "Running", "TorchGraph", "unknown_operators"]
@@ -46,7 +47,7 @@ class TorchGraph(nn.Module):
     for one image; where its operators mix the images of a batch, these run one by one.
 
     Raises:
-        NotImplementedError: it uses an operator that ``OPERATORS`` lacks; the text names it.
+        NotImplementedError: it holds an operator that ``OPERATORS`` lacks, or asks too much of one; the text names it.
     """
 
     def __init__(self, model: onnx.ModelProto) -> None:
@@ -78,6 +79,7 @@ class TorchGraph(nn.Module):
         self._input = next(value.name for value in graph.input if value.name not in given)
         self._output = graph.output[0].name
         self._takes_batches: bool | None = None
+        self._refuse_what_does_not_run([axis.dim_value for axis in graph.input[0].type.tensor_type.shape.dim])
 
     def parameter_named(self, name: str) -> nn.Parameter:
         """Return a float constant by its name in the file."""
@@ -90,6 +92,14 @@ class TorchGraph(nn.Module):
         if len(images) == 1 or self._batched(images):
             return self._run(images, running)
         return torch.cat([self._run(image[None], running) for image in images])
+
+    def _refuse_what_does_not_run(self, shape: list[int]) -> None:
+        """Run a blank image: some operators cannot do all that their attributes may ask for."""
+        try:
+            with torch.no_grad():
+                self._run(torch.zeros(shape), _named)
+        except _Failed as failed:
+            raise NotImplementedError(str(failed)) from failed.__cause__
 
     def _batched(self, images: Tensor) -> bool:
         """Tell whether two images at once give what each gives alone."""
@@ -123,6 +133,17 @@ class TorchGraph(nn.Module):
                     values.pop(name, None)
         scores: Tensor = values[self._output]
         return scores
+
+
+class _Failed(Exception):  # noqa: N818 - a message on its way
+    """A node that does not run, and why."""
+
+
+def _named(node: GraphNode, inputs: Inputs) -> Any:
+    try:
+        return node(inputs)
+    except Exception as error:  # whatever the operator raises
+        raise _Failed(f"the node that makes '{node.name}' ({one_line(error)})") from error
 
 
 def _for_batch(x: Tensor, shape: Tensor, count: int) -> Tensor:

@@ -28,7 +28,8 @@ class Int8(PrecisionReduction):
     """Quantize weights and activations to 8 bits, calibrated on ``images`` training images, without their labels.
 
     ``ranges`` says who finds the ranges of activations: ``nncf``, or our own calibration by ``min_max``,
-    ``percentile`` (99.99 %), ``mse`` or ``entropy``, which rounds where the run's engine profits from it.
+    ``percentile`` (99.99 %), ``mse`` or ``entropy``, which rounds where the run's engine profits from it; ``auto`` is
+    ``mse``, and ``nncf`` where the export holds an operator that our calibration cannot run.
     ``preset`` ``performance`` makes these ranges symmetric, ``mixed`` takes them as they are, which fits activations
     other than ReLU better. ``correct_biases`` takes the mean error of each layer out of its bias. The layers
     ``ignored``, by their modules' paths, stay in float; what stays in float is stored in 8 bits all the same.
@@ -43,7 +44,7 @@ class Int8(PrecisionReduction):
 
     images: int = Field(128, ge=1)
     preset: Literal["performance", "mixed"] = "mixed"
-    ranges: Literal["nncf", "min_max", "percentile", "mse", "entropy"] = "nncf"
+    ranges: Literal["auto", "nncf", "min_max", "percentile", "mse", "entropy"] = "auto"
     correct_biases: bool = True
     ignored: tuple[str, ...] = ()
     within: float | None = Field(None, ge=0, le=100)
@@ -73,22 +74,26 @@ class Int8(PrecisionReduction):
     def _calibrated(self, exported: Any, images: Images, ignored: Collection[str], context: Context) -> PrecisionRecord:
         from tinysight.reduction.precision.leftover import store_leftover_weights
 
-        if self.ranges == "nncf":
+        record = None if self.ranges == "nncf" else self._calibrated_here(exported, images, ignored, context)
+        if record is None:
             from tinysight.reduction.precision.nncf import calibrated_by_nncf
 
-            context.progress.say(f"calibrating int8 on {len(images)} training images")
+            context.progress.say(f"calibrating int8 on {len(images)} training images by NNCF")
             record = calibrated_by_nncf(
                 exported, images, ignored, symmetric=self.preset == "performance", correct_biases=self.correct_biases
             )
-        else:
-            record = self._calibrated_here(exported, images, ignored, context)
         if not record.tensors:
             raise NotApplicable("the calibration found no layer to quantize")
         return store_leftover_weights(record, exported)
 
     def _calibrated_here(
         self, exported: Any, images: Images, ignored: Collection[str], context: Context
-    ) -> PrecisionRecord:
+    ) -> PrecisionRecord | None:
+        """Return our own calibration; None where it cannot run the export and NNCF may stand in.
+
+        Raises:
+            NotApplicable: it cannot, and was asked for by name.
+        """
         from tinysight.reduction.onnx_torch.graph import TorchGraph
         from tinysight.reduction.precision.calibration import calibrated, corrected_biases, ranges_at
         from tinysight.reduction.precision.placement import places_for
@@ -98,8 +103,11 @@ class Int8(PrecisionReduction):
         try:
             graph = TorchGraph(exported).eval()
         except NotImplementedError as missing:
+            if self.ranges == "auto":
+                return None
             raise NotApplicable(f"{missing} of the export does not run in PyTorch here: use ranges: nncf") from missing
-        ranges = ranges_at(graph, places, images, ESTIMATES[self.ranges], context.progress)
+        estimate = ESTIMATES["mse" if self.ranges == "auto" else self.ranges]
+        ranges = ranges_at(graph, places, images, estimate, context.progress)
         if self.preset == "performance":
             ranges = {place: found and found.symmetric for place, found in ranges.items()}
         network = calibrated(graph, ranges)
