@@ -92,7 +92,8 @@ def corrected_biases(
     its output is subtracted from its bias (Nagel et al. 2019, section 4.2, on images). Layers without a bias of their
     own keep their error.
     """
-    owned = {layer.node: layer for layer in layers_of(model) if _bias(network.graph, layer)}
+    touched = {consumer for place in network.places for consumer in place.consumers}
+    owned = {layer.node: layer for layer in layers_of(model) if layer.node in touched and _bias(network.graph, layer)}
     sums: dict[str, Tensor] = {}
     rounded: Rounded = {}
 

@@ -141,7 +141,6 @@ class _Graph:
     nodes: Mapping[str, onnx.NodeProto]
     readers: Mapping[str, list[onnx.NodeProto]]
     constants: frozenset[str]
-    outputs: frozenset[str]
 
     @classmethod
     def of(cls, model: onnx.ModelProto) -> _Graph:
@@ -152,8 +151,7 @@ class _Graph:
                 readers[name].append(node)
         constants = {constant.name for constant in model.graph.initializer}
         constants |= {name for node in order if node.op_type == "Constant" for name in node.output}
-        outputs = frozenset(value.name for value in model.graph.output)
-        return cls(order, {identity_of(node): node for node in order}, readers, frozenset(constants), outputs)
+        return cls(order, {identity_of(node): node for node in order}, readers, frozenset(constants))
 
     def computed(self, node: onnx.NodeProto) -> list[str]:
         """Return the inputs of a node that are no constants."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tinysight.reduction.precision.quantizers.base import ACTIVATIONS, SMALLEST_SCALE, WEIGHTS, Quantizer
+from tinysight.reduction.precision.quantizers.base import ACTIVATIONS, SMALLEST_SCALE, WEIGHTS, Quantizer, rounded
 from tinysight.reduction.precision.ranges import Range
 
 __all__ = ["LargestWeight", "MovingRange", "steps_of"]
@@ -19,9 +19,7 @@ def steps_of(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
     """
     low, high = low.clamp(max=0), high.clamp(min=0)
     scale = ((high - low) / 255).clamp(min=SMALLEST_SCALE)
-    levels = -low / scale
-    zero_point = (levels + (levels.round() - levels).detach()).clamp(0, 255)
-    return scale, zero_point
+    return scale, rounded(-low / scale).clamp(0, 255)
 
 
 class MovingRange(Quantizer):
