@@ -76,10 +76,11 @@ class TorchGraph(nn.Module):
             if node.op_type == "Constant":
                 self._others[node.output[0]] = _constant(node)
         given = {constant.name for constant in graph.initializer}
-        self._input = next(value.name for value in graph.input if value.name not in given)
+        image = next(value for value in graph.input if value.name not in given)
+        self._input = image.name
         self._output = graph.output[0].name
         self._takes_batches: bool | None = None
-        self._refuse_what_does_not_run([axis.dim_value for axis in graph.input[0].type.tensor_type.shape.dim])
+        self._refuse_what_does_not_run([axis.dim_value for axis in image.type.tensor_type.shape.dim])
 
     def parameter_named(self, name: str) -> nn.Parameter:
         """Return a float constant by its name in the file."""
