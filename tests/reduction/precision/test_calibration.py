@@ -164,3 +164,14 @@ class TestAuto:
     def test_asked_for_by_name_it_says_what_is_missing(self, tiny_network, make_context, without_convolutions):
         with pytest.raises(NotApplicable, match="the operator Conv of the export does not run in PyTorch here"):
             Int8(images=4, ranges="mse").reduce(tiny_network, make_context(tiny_network))
+
+    @pytest.mark.filterwarnings("ignore")
+    def test_layers_that_cannot_be_told_apart_are_no_traceback(
+        self, tiny_network, make_context, without_convolutions, monkeypatch
+    ):
+        from tinysight.reduction.precision import trial
+
+        scores = iter([0.9])  # the float network's alone
+        monkeypatch.setattr(trial, "quality", lambda *_: next(scores, 0.1))
+        with pytest.raises(NotApplicable, match="no layer can be told apart: name ignored layers instead"):
+            Int8(images=4, within=1.0).reduce(tiny_network, make_context(tiny_network))

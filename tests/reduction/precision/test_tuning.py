@@ -10,6 +10,7 @@ from PIL import Image
 from pydantic import ValidationError
 from torch import nn
 
+from tinysight.data.unlabeled import unlabeled_samples
 from tinysight.engines import ENGINES
 from tinysight.errors import UserError
 from tinysight.reduction.artifact import make_artifact
@@ -72,6 +73,13 @@ class TestFat:
         method = Fat(**QUICK, unlabeled=tmp_path)
         assert method.outside
         assert method.reduce(tiny_network, make_context(tiny_network)).precision.tensors
+
+    def test_photos_that_are_all_held_out_are_named(self, tiny_network, make_context, tmp_path):
+        Image.fromarray(np.zeros((32, 48, 3), np.uint8)).save(tmp_path / "held.png")
+        (held,) = unlabeled_samples(tmp_path, lambda size: np.zeros(size, np.uint8), ())
+        context = make_context(tiny_network, held_out=lambda: {held.image_digest()})
+        with pytest.raises(UserError, match=r"every photo in .* is a validation or test image"):
+            Fat(**QUICK, unlabeled=tmp_path).reduce(tiny_network, context)
 
     def test_an_empty_folder_is_named(self, tiny_network, make_context, tmp_path):
         with pytest.raises(UserError, match=str(tmp_path)):

@@ -16,7 +16,10 @@ from tinysight.reduction.precision.record import PrecisionRecord
 from tinysight.reduction.precision.simulation import simulated
 from tinysight.reduction.precision.trial import drift
 
-__all__ = ["layer_drifts", "worst"]
+__all__ = ["ASKED", "layer_drifts", "worst"]
+
+ASKED = 4
+"""Images on which every layer is asked; each runs the network once for every layer."""
 
 
 def layer_drifts(

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 
 from tinysight.errors import UserError
-from tinysight.reduction.precision.blame import layer_drifts, worst
+from tinysight.reduction.precision.blame import ASKED, layer_drifts, worst
 from tinysight.reduction.precision.calibration import Images
 from tinysight.reduction.precision.record import PrecisionRecord
 from tinysight.reduction.precision.trial import compiled, drift
@@ -16,8 +16,6 @@ __all__ = ["refuse_collapse"]
 
 WATCHED = 16
 """Images on which both files run; a collapse needs no more to be seen."""
-ASKED = 4
-"""Images on which every layer is asked, once there is a collapse."""
 NAMED = 5
 
 
@@ -51,7 +49,10 @@ def _blamed(exported: onnx.ModelProto, record: PrecisionRecord, images: Images, 
     try:
         drifts = layer_drifts(exported, record, images, context.progress)
     except NotImplementedError as missing:
-        return f"which layers are to blame cannot be told: {missing} does not run in PyTorch here; try qat or fat"
+        return (
+            f"which layers are to blame cannot be told: {missing} does not run in PyTorch here: leave layers in float "
+            "with ignored, or take bf16"
+        )
     return (
         f"rounded alone, these layers drift most: {worst(drifts, NAMED)}: leave them in float with ignored, try other "
         "ranges, or train with qat or fat"

@@ -35,7 +35,7 @@ class Int8(PrecisionReduction):
     ``ignored``, by their modules' paths, stay in float; what stays in float is stored in 8 bits all the same.
 
     ``within``, in points of the task's metric on the calibration images (their labels are used then), puts the layers
-    that hurt most back to float, one after the other, until no more than that is lost. A file whose scores drift more
+    that hurt most back to float, the worst, then the worst two, four …, until no more than that is lost. A file whose scores drift more
     than ``max_drift`` of their own spread from the float network's is refused; None refuses none.
     """
 
@@ -123,9 +123,9 @@ class Int8(PrecisionReduction):
         """Put layers back to float, those that hurt most first, until the loss of quality is small enough.
 
         Raises:
-            NotApplicable: all of them are.
+            NotApplicable: all of them are, or which layers hurt cannot be told.
         """
-        from tinysight.reduction.precision.blame import layer_drifts
+        from tinysight.reduction.precision.blame import ASKED, layer_drifts
         from tinysight.reduction.precision.record import PrecisionRecord
         from tinysight.reduction.precision.trial import compiled, quality
 
@@ -142,7 +142,13 @@ class Int8(PrecisionReduction):
         back: list[str] = []
         while (found := score(record)) < floor:
             if not order:
-                drifts = layer_drifts(exported, record, images[:4], context.progress)
+                try:
+                    drifts = layer_drifts(exported, record, images[:ASKED], context.progress)
+                except NotImplementedError as missing:
+                    raise NotApplicable(
+                        f"within: {missing} does not run in PyTorch here, so no layer can be told apart: name ignored "
+                        "layers instead"
+                    ) from missing
                 order = sorted((name for name in drifts if name not in self.ignored), key=lambda name: -drifts[name])
             # Twice as many every time: networks have a hundred layers, and each trial scores every image.
             back = order[: max(1, 2 * len(back))]
