@@ -35,8 +35,8 @@ class Int8(PrecisionReduction):
     ``ignored``, by their modules' paths, stay in float; what stays in float is stored in 8 bits all the same.
 
     ``within``, in points of the task's metric on the calibration images (their labels are used then), puts the layers
-    that hurt most back to float, the worst, then the worst two, four …, until no more than that is lost. A file whose scores drift more
-    than ``max_drift`` of their own spread from the float network's is refused; None refuses none.
+    that hurt most back to float, the worst, then the worst two, four …, until no more than that is lost. A file whose
+    scores drift more than ``max_drift`` of their own spread from the float network's is refused; None refuses none.
     """
 
     name: ClassVar[str] = "int8"
