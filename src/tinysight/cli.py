@@ -7,7 +7,7 @@ import io
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -120,17 +120,34 @@ def reduce(
 @app.command()
 def sensitivity(
     run: Annotated[Path, typer.Argument(help="A run's folder.")],
-    candidate: Annotated[str, typer.Option(help="The candidate's id, variant, or 'best'.")] = "reference",
+    of: Annotated[Literal["cutting", "rounding"], typer.Option(help="What is done to each layer alone.")] = "cutting",
+    candidate: Annotated[
+        str | None,
+        typer.Option(
+            help="The candidate's id, variant, 'reference' or 'best'.", show_default="reference, rounding: best"
+        ),
+    ] = None,
     criterion: Annotated[str, typer.Option(help="What the weakest channels are found by, as for prune.")] = "l1",
-    images: Annotated[int, typer.Option(min=2, help="How many training images are scored.")] = 64,
+    images: Annotated[
+        int | None, typer.Option(min=2, help="How many training images are looked at.", show_default="64, rounding: 8")
+    ] = None,
     trust: Trust = False,
 ) -> None:
-    """Cut every layer of a run's network alone and score what is left; interrupted, the same command goes on."""
-    _require_reduce_extra()
-    from tinysight.sensitivity import print_sensitivity
+    """Cut every layer of a run's network alone, or round it as its int8 file does, and tell what that costs.
 
+    Interrupted while cutting, the same command goes on.
+    """
+    _require_reduce_extra()
     _make_importable(run, trust)
-    print(f"picture: {print_sensitivity(run, candidate, criterion, images, trust=trust).resolve()}")
+    if of == "rounding":
+        from tinysight.sensitivity.rounding import print_rounding
+
+        picture = print_rounding(run, candidate or "best", images or 8, trust=trust)
+    else:
+        from tinysight.sensitivity.cutting import print_cutting
+
+        picture = print_cutting(run, candidate or "reference", criterion, images or 64, trust=trust)
+    print(f"picture: {picture.resolve()}")
 
 
 @app.command()

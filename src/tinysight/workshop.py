@@ -34,11 +34,11 @@ from tinysight.reduction.artifact import make_artifact
 from tinysight.reduction.network import CHECKPOINT, Network, load_network
 from tinysight.reduction.onnx_file import ONNX_COUNTER
 from tinysight.reduction.step import Context, NotApplicable, PrecisionReduction, Reduction
-from tinysight.reduction.table import METHODS
+from tinysight.reduction.table import METHODS, is_untrained
 from tinysight.runs.folder import RunFolder
 from tinysight.runs.records import CandidateRecord, Drop
 from tinysight.search.floor import compare, judge
-from tinysight.search.walk import Stage, is_untrained
+from tinysight.search.walk import Stage
 from tinysight.training.history import HISTORY, seconds_trained, training_time
 from tinysight.training.loop import choose_device
 from tinysight.training.teachers import EagerTeacher, EngineTeacher, Teacher
@@ -255,7 +255,7 @@ class Workshop:
 
     def _judged(self, record: CandidateRecord) -> CandidateRecord:
         """Compare with the reference on the same images, and decide; of an untrained network nothing can be said."""
-        if is_untrained(record.steps):
+        if is_untrained(step["method"] for step in record.steps):
             return record.with_(quality=None, drop=None, verdict="not_run", why=_listed(record))
         goal = self._job.goal
         reference, candidate = self.per_image(self.reference_id), self.per_image(record.id)

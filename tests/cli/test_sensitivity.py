@@ -45,10 +45,22 @@ def test_an_interrupted_call_goes_on_from_what_was_scored(cli, own: Path) -> Non
     assert len(kept.read_text().splitlines()) == len(lines)
 
 
+def test_layers_are_rounded_alone_as_in_the_int8_file_the_worst_first_and_drawn(cli, own: Path) -> None:
+    answer = cli("sensitivity", own, "--of", "rounding", "--candidate", "int8", "--images", 3)
+    assert answer.code == 0, answer.err
+    table = answer.out.split("drift, rounded alone")[1].split("All together")[0]
+    drifts = [float(line.split()[-1]) for line in table.strip().splitlines()]
+    assert len(drifts) > 3
+    assert drifts == sorted(drifts, reverse=True)
+    assert "on 3 training images" in answer.out
+    assert Path(answer.last.removeprefix("picture: ")).read_bytes().startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--criterion", "talor"], "did you mean"),
+        (["--of", "rounding", "--candidate", "reference"], "computes in float"),
         (["--candidate", "nobody"], "0 candidates"),
         (["--images", 1], "2"),
     ],

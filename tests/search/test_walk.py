@@ -6,7 +6,7 @@ import pytest
 
 from tinysight.reduction.step import WeightsReduction
 from tinysight.search.goal import Goal, Limits
-from tinysight.search.walk import Stage, is_cut, is_untrained, starts, walk
+from tinysight.search.walk import Stage, is_cut, starts, walk
 
 
 class Cut(WeightsReduction):
@@ -289,23 +289,6 @@ def test_a_later_training_starts_from_what_is_trained_beside_what_is_left(teach)
 
 def test_where_no_untrained_network_can_win_the_best_is_trained_too(teach):
     assert teach([0.5])[2] == {"r/swap0.5", "r"}
-
-
-@pytest.mark.parametrize(
-    ("steps", "untrained"),
-    [
-        ([], False),
-        ([TRIMMED], False),
-        ([SWAP], True),
-        ([SWAP, TRIMMED], True),
-        ([SWAP, {"kind": "weights", "method": "recalibrate", "version": 1}], True),
-        ([SWAP, TAUGHT], False),
-        ([SWAP, TAUGHT, TRIMMED], False),
-        ([TAUGHT, SWAP], True),
-    ],
-)
-def test_a_network_is_untrained_until_it_is_taught(steps, untrained):
-    assert is_untrained(steps) == untrained
 
 
 PRUNED = {"kind": "structure", "method": "prune", "version": 1}

@@ -26,7 +26,7 @@ from tinysight.reduction.brought import read_program
 from tinysight.reduction.onnx_file import ONNX, OnnxFile, onnx_of_checkpoint, read_onnx
 from tinysight.reduction.precision.record import PrecisionRecord
 from tinysight.reduction.step import InputReduction, Step, StructureReduction
-from tinysight.reduction.table import METHODS
+from tinysight.reduction.table import METHODS, is_untrained
 
 __all__ = ["CHECKPOINT", "WEIGHTS", "Network", "Versioned", "checkpoint_folder", "load_network"]
 
@@ -73,6 +73,11 @@ class Network:
     def file(self) -> OnnxFile | None:
         """The ONNX file this network is, where it is one: nothing in it can be trained or taken apart."""
         return self.module if isinstance(self.module, OnnxFile) else None
+
+    @property
+    def is_untrained(self) -> bool:
+        """Whether its weights are still random."""
+        return is_untrained(step.method for step in self.steps)
 
     @property
     def is_sparse(self) -> bool:

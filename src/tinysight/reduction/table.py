@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tinysight.reduction.architecture.decoder import Decoder
 from tinysight.reduction.architecture.encoder import Encoder
 from tinysight.reduction.architecture.fresh import Fresh
@@ -27,7 +29,7 @@ from tinysight.reduction.weights.lottery import Lottery
 from tinysight.reduction.weights.recalibrate import Recalibrate
 from tinysight.reduction.weights.sparsify import Sparsify
 
-__all__ = ["METHODS"]
+__all__ = ["METHODS", "is_untrained"]
 
 METHODS: dict[str, type[Reduction]] = {
     method.name: method
@@ -57,3 +59,14 @@ METHODS: dict[str, type[Reduction]] = {
         Qat,
     )
 }
+
+
+def is_untrained(methods: Iterable[str]) -> bool:
+    """Say whether these methods, one after the other, leave a network whose weights are still random."""
+    untrained = False
+    for method in (METHODS[name] for name in methods):
+        if method.changes == "architecture":
+            untrained = True
+        elif method.trains:
+            untrained = False
+    return untrained

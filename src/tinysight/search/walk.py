@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tinysight.reduction.step import Reduction
-from tinysight.reduction.table import METHODS
+from tinysight.reduction.table import METHODS, is_untrained
 from tinysight.runs.records import CandidateRecord
 from tinysight.search.goal import Goal
 from tinysight.search.twins import settled
 
-__all__ = ["SHORTLIST", "Attempt", "Stage", "is_cut", "is_untrained", "walk"]
+__all__ = ["SHORTLIST", "Attempt", "Stage", "is_cut", "walk"]
 
 SHORTLIST = 2
 """Networks waiting for a training that a stage starts from, where the recipe does not say how many."""
@@ -85,7 +85,7 @@ def walk(
         # What is trained already wins nothing by the first training that is long enough for random weights.
         alone = promising and (stage.compares or (stage.trains and not taught))
         # Nor does what holds the floor become cheaper by a training that is meant for what was cut.
-        healing = stage.trains and promising and not any(is_untrained(student.steps) for student in promising)
+        healing = stage.trains and promising and not any(_is_untrained(student) for student in promising)
         parents = students if alone else [*([] if healing else [best]), *dipped, *students]
         if stage.heals:
             parents = [parent for parent in parents if _is_hurt(parent)]
@@ -117,17 +117,6 @@ def starts(records: Sequence[CandidateRecord], goal: Goal, ahead: Sequence[Stage
     return [best] if promising.id == best.id else [best, promising]
 
 
-def is_untrained(steps: Sequence[Mapping[str, Any]]) -> bool:
-    """Say whether the recorded steps end with a network whose weights are still random."""
-    untrained = False
-    for step in steps:
-        if step["kind"] == "architecture":
-            untrained = True
-        elif METHODS[step["method"]].trains:
-            untrained = False
-    return untrained
-
-
 def is_cut(steps: Sequence[Mapping[str, Any]]) -> bool:
     """Say whether something was cut since the last training: the quality measured then says little."""
     cut = False
@@ -137,15 +126,19 @@ def is_cut(steps: Sequence[Mapping[str, Any]]) -> bool:
     return cut
 
 
+def _is_untrained(record: CandidateRecord) -> bool:
+    return is_untrained(step["method"] for step in record.steps)
+
+
 def _is_hurt(record: CandidateRecord) -> bool:
     """Say whether a network had learned and was cut since."""
-    return is_cut(record.steps) and not is_untrained(record.steps)
+    return is_cut(record.steps) and not _is_untrained(record)
 
 
 def _waits(record: CandidateRecord, goal: Goal) -> bool:
     """Say whether a network waits for a training: an untrained one, or one that was cut and does not hold the floor."""
     holds = record.drop is not None and record.drop.p_within >= goal.confidence
-    return is_untrained(record.steps) or (is_cut(record.steps) and not holds)
+    return _is_untrained(record) or (is_cut(record.steps) and not holds)
 
 
 def _shortlist(records: Sequence[CandidateRecord], goal: Goal, ahead: Sequence[Stage]) -> list[CandidateRecord]:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from tinysight.reduction.architecture.fresh import Fresh
 from tinysight.reduction.distillation.born_again import BornAgain
 from tinysight.reduction.distillation.distil import Distil
 from tinysight.reduction.verify import largest_difference
@@ -36,6 +37,13 @@ def test_each_generation_teaches_the_next(tiny_network, make_context, monkeypatc
     assert torch.equal(asked[0], tiny_network.scores(tiny_network.example()))
     assert torch.equal(asked[1], first.scores(tiny_network.example()))
     assert [line["epoch"] for line in read_history(context.folder)] == [1, 2]
+
+
+def test_the_reference_teaches_the_first_generation_of_a_network_with_random_weights(tiny_network, make_context):
+    student = tiny_network.drawn_anew(0).with_step(Fresh().step({}))
+    born = BornAgain(epochs=1, batch_size=4).reduce(student, make_context(tiny_network))
+    by_hand = Distil(epochs=1, batch_size=4).reduce(student.drawn_anew(1), make_context(tiny_network))
+    assert largest_difference(born.scores, by_hand.scores, tiny_network.example()) == 0
 
 
 def test_generations_share_no_start():

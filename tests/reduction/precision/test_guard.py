@@ -9,10 +9,8 @@ from torch import nn
 from torchvision.models import DenseNet
 
 from tinysight.errors import UserError
-from tinysight.reduction.precision.blame import layer_drifts, worst
 from tinysight.reduction.precision.int8 import Int8
-from tinysight.reduction.precision.record import PrecisionRecord
-from tinysight.reduction.precision.trial import CalibrationImages, compiled, drift
+from tinysight.reduction.precision.trial import drift
 from tinysight.reduction.step import NotApplicable
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -127,20 +125,3 @@ class TestWithin:
 
 def _rounded(network) -> int:
     return sum(each.is_integer and each.axis is None for each in network.precision.tensors.values())
-
-
-def test_blame_orders_layers_by_what_they_do_to_the_output(broken, named, make_context, tmp_path):
-    import onnx
-
-    context = make_context(broken)
-    exported = onnx.load(context.float_export(broken))
-    record = Int8(images=8, ranges="min_max", max_drift=None).reduce(broken, context).precision
-    images = CalibrationImages(broken, context.train)
-    drifts = layer_drifts(exported, record, images[:4], context.progress)
-    assert all(value >= 0 for value in drifts.values())
-    first = max(drifts, key=lambda name: drifts[name])
-    assert worst(drifts, 1).startswith(f"{first} (")
-    whole = compiled(exported, record, tmp_path / "int8", context)
-    exact = compiled(exported, PrecisionRecord(), tmp_path / "float", context)
-    run = [np.concatenate([np.array(engine(image)) for image in images[:4]]) for engine in (exact, whole)]
-    assert drifts[first] < 3 * drift(*run) + 0.05

@@ -20,11 +20,13 @@ __all__ = ["BornAgain"]
 class BornAgain(Learning):
     """Train ``generations`` of the network from random weights, each taught by the one before (Furlanello et al. 2018).
 
-    The network as it comes teaches the first; the last is kept. Each learns as by ``distil``: the labels, and with the
-    weight ``soft`` the scores at ``temperature`` of its parent, which labels ``views`` of every image.
+    The network as it comes teaches the first, or the reference where its weights are still random; the last is kept.
+    Each learns as by ``distil``: the labels, and with the weight ``soft`` the scores at ``temperature`` of its parent,
+    which labels ``views`` of every image.
     """
 
     name: ClassVar[str] = "born_again"
+    version: ClassVar[int] = 2
 
     generations: int = Field(1, ge=1, le=20)
     soft: float = Field(0.5, gt=0, le=1)
@@ -45,23 +47,23 @@ class BornAgain(Learning):
         method = Distil(**self.model_dump(exclude={"generations"}))
         parent, folders = network, []
         for number in range(1, self.generations + 1):
-            folders.append(context.folder / f"generation_{number}")
-            child = network.drawn_anew(context.seed + number)
-            learned = method.reduce(child, self._taught_by(parent, number, context))
-            parent = learned
+            lesson = replace(context, folder=context.folder / f"generation_{number}")
+            if number > 1 or not network.is_untrained:
+                lesson = self._taught_by(parent, number, lesson)
+            folders.append(lesson.folder)
+            parent = method.reduce(network.drawn_anew(context.seed + number), lesson)
             join_histories(context.folder, folders)
             context.progress.say(f"born_again: generation {number} of {self.generations} has learned")
         record = self.model_dump(mode="json") | {"images": len(context.train)}
         return replace(parent, steps=network.steps).with_step(self.step(record))
 
     def _taught_by(self, parent: Network, number: int, context: Context) -> Context:
-        """Return the context of a generation: its own folder, and its parent as the teacher."""
+        """Return the context of a generation, whose teacher is its parent."""
         from tinysight.training.teachers import EagerTeacher
 
         return replace(
             context,
             teacher=parent,
             ask_teacher=lambda: EagerTeacher(parent.copy().scores, context.device),
-            folder=context.folder / f"generation_{number}",
             shared=lambda key: context.shared([context.parent, self.model_dump(mode="json"), number, key]),
         )

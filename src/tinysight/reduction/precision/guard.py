@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 
 from tinysight.errors import UserError
-from tinysight.reduction.precision.blame import ASKED, layer_drifts, worst
+from tinysight.reduction.precision.blame import ASKED, Blame, worst
 from tinysight.reduction.precision.calibration import Images
 from tinysight.reduction.precision.record import PrecisionRecord
 from tinysight.reduction.precision.trial import compiled, drift
@@ -47,7 +47,7 @@ def _scores(
 
 def _blamed(exported: onnx.ModelProto, record: PrecisionRecord, images: Images, context: Context) -> str:
     try:
-        drifts = layer_drifts(exported, record, images, context.progress)
+        drifts = Blame(exported, record, images).layers(context.progress)
     except NotImplementedError as missing:
         return (
             f"which layers are to blame cannot be told: {missing} does not run in PyTorch here: leave layers in float "

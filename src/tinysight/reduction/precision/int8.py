@@ -125,7 +125,7 @@ class Int8(PrecisionReduction):
         Raises:
             NotApplicable: all of them are, or which layers hurt cannot be told.
         """
-        from tinysight.reduction.precision.blame import ASKED, layer_drifts
+        from tinysight.reduction.precision.blame import ASKED, Blame
         from tinysight.reduction.precision.record import PrecisionRecord
         from tinysight.reduction.precision.trial import compiled, quality
 
@@ -143,7 +143,7 @@ class Int8(PrecisionReduction):
         while (found := score(record)) < floor:
             if not order:
                 try:
-                    drifts = layer_drifts(exported, record, images[:ASKED], context.progress)
+                    drifts = Blame(exported, record, images[:ASKED]).layers(context.progress)
                 except NotImplementedError as missing:
                     raise NotApplicable(
                         f"within: {missing} does not run in PyTorch here, so no layer can be told apart: name ignored "

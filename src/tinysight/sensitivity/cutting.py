@@ -1,4 +1,4 @@
-"""``sensitivity``: what each layer of a run's network is worth, found by cutting it alone and scoring what is left."""
+"""``sensitivity --of cutting``: what each layer of a run's network is worth: it alone is cut, the rest is scored."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tinysight.training.loop import choose_device
 from tinysight.training.losses import task_loss
 from tinysight.training.watch import score_images
 
-__all__ = ["KEEPS", "print_sensitivity"]
+__all__ = ["print_cutting"]
 
 KEEPS = (0.75, 0.5, 0.25)
 COLOURS = ("#9ec5ab", "#2f9e63", "#0b4a2b")
@@ -52,7 +52,7 @@ class Score(Config):
     score: float
 
 
-def print_sensitivity(run: Path, candidate: str, criterion: str, images: int, *, trust: bool = False) -> Path:
+def print_cutting(run: Path, candidate: str, criterion: str, images: int, *, trust: bool = False) -> Path:
     """Print a table of all layers that can be cut, the most sensitive first, and draw it; returns the picture's path.
 
     Training images are looked at, without augmentation, in PyTorch: validation and test images stay unseen. What is

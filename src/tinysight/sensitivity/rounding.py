@@ -1,0 +1,124 @@
+"""``sensitivity --of rounding``: which layers a precision hurts, each rounded alone as in the candidate's file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import onnx
+from rich.table import Table
+
+from tinysight.config import digest_of
+from tinysight.data.sample import spread
+from tinysight.data.source import DATA
+from tinysight.engines.export import export_onnx
+from tinysight.errors import UserError
+from tinysight.job import job_from_recipe
+from tinysight.progress import Progress
+from tinysight.recipe import recipe_of_run
+from tinysight.reduction.network import CHECKPOINT, Network, load_network
+from tinysight.reduction.precision.blame import Blame
+from tinysight.reduction.precision.trial import CalibrationImages
+from tinysight.report.figures import png_figure
+from tinysight.report.terminal import plain_console
+from tinysight.report.text import counted, shortened
+from tinysight.ship import find_candidate
+
+__all__ = ["print_rounding"]
+
+BETWEEN = "between the layers"
+"""The row of what is no layer: sums, poolings, concatenations."""
+WORST = "#c2410c"
+OTHER = "#2f9e63"
+NAMED = 3
+"""Layers drawn in the colour of the worst."""
+
+
+def print_rounding(run: Path, candidate: str, images: int, *, trust: bool = False) -> Path:
+    """Print how far the scores drift when one layer alone is rounded, the worst first, and draw it; returns the path.
+
+    Drift is the root mean square error of the scores against the float network's, over the scores' own spread. Training
+    images are looked at, in PyTorch; biases that were corrected for all layers together stay as they were.
+
+    Args:
+        run: the folder of a run.
+        candidate: one that computes in integers, as ``find_candidate`` understands it.
+        images: how many training images are looked at; every layer runs the whole network once for each.
+        trust: let the run's recipe import the network it names.
+
+    Raises:
+        UserError: there is no such run or candidate, it computes in float, or its export cannot be run in PyTorch.
+    """
+    record = find_candidate(run, candidate)
+    job = job_from_recipe(recipe_of_run(run), run / DATA, trust=trust)
+    network = load_network(run / (record.artifact or "") / CHECKPOINT, into=job.pristine, trust=trust)
+    if network.precision.stored != "int8":
+        raise UserError(
+            f"{record.variant} computes in float, so no layer of it is rounded: "
+            f"name a candidate in int8 with --candidate ('tinysight report {run}' lists them)"
+        )
+    exported = _exported(network.float_part)
+    looked_at = CalibrationImages(network, spread(job.train, images))
+    try:
+        blame = Blame(exported, network.precision, looked_at)
+    except NotImplementedError as missing:
+        raise UserError(
+            f"{missing} of {record.variant} does not run in PyTorch, so its layers cannot be told apart"
+        ) from missing
+    drifts = blame.layers(Progress())
+    if (between := blame.between) is not None:
+        drifts[BETWEEN] = between
+    _print(drifts, blame.together, len(looked_at))
+    folder = run / "sensitivity"
+    folder.mkdir(exist_ok=True)
+    picture = folder / f"{digest_of([record.id, 'rounding', images, job.data_digest])}.png"
+    _draw(drifts, blame.together, f"{record.variant}, {counted(len(looked_at), 'training image')}", picture)
+    return picture
+
+
+def _exported(network: Network) -> onnx.ModelProto:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "float.onnx"
+        if network.file:
+            network.file.write(path)
+        else:
+            export_onnx(network.scores, network.example(), path)
+        return onnx.load(path)
+
+
+def _print(drifts: Mapping[str, float], whole: float, images: int) -> None:
+    console = plain_console()
+    table = Table("layer", box=None, header_style="bold", pad_edge=False)
+    table.add_column("drift, rounded alone", justify="right")
+    for layer in sorted(drifts, key=lambda layer: -drifts[layer]):
+        table.add_row(layer, f"{drifts[layer]:.4f}")
+    console.print(table)
+    console.print(
+        f"\nAll together: {whole:.4f} of the scores' own spread, on {counted(images, 'training image')}",
+        highlight=False,
+    )
+
+
+def _draw(drifts: Mapping[str, float], whole: float, shown: str, path: Path) -> None:
+    """Draw a bar a layer, in the network's order; ``shown`` is the title."""
+    worst = sorted(drifts, key=lambda layer: -drifts[layer])[:NAMED]
+    layers = list(drifts)
+    with png_figure(path, 8.0, 1.4 + 0.24 * len(layers)) as figure:
+        axes: Any = figure.add_subplot()
+        colours = [WORST if layer in worst else OTHER for layer in layers]
+        axes.barh(range(len(layers)), [drifts[layer] for layer in layers], color=colours, height=0.62)
+        axes.axvline(whole, color="#1b1f24", lw=1, ls="--")
+        axes.annotate(
+            "all together", (whole, 1), xycoords=("data", "axes fraction"), xytext=(0, 4), textcoords="offset points",
+            ha="center", fontsize=8,
+        )  # fmt: skip
+        axes.set_yticks(range(len(layers)), layers, fontsize=7.5)
+        axes.set_ylim(len(layers) - 0.4, -0.6)
+        axes.set_xlabel("drift of the scores, over their own spread, when this layer alone is rounded")
+        axes.set_title(shortened(shown, 80), fontsize=11, pad=22)
+        axes.grid(axis="x", color="#e3e7eb", lw=0.6)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.tick_params(axis="y", length=0)
