@@ -2,11 +2,11 @@
 
     python benchmarks/results.py facade_ads [--out runs/results]
     python benchmarks/results.py facade_sweep      # begins with the reference of facade_ads
-    python benchmarks/results.py distillation      # so does this one
     python benchmarks/results.py camvid
     python benchmarks/results.py unet_plants
     python benchmarks/results.py goods_comparison
     python benchmarks/results.py grocery
+    python benchmarks/results.py distillation      # begins with networks of facade_ads, grocery and goods_comparison
 
 Every number on docs/results/NAME.md comes from the runs' own files; what earlier works reached is quoted. Remarks
 from docs/results/NAME.notes.md are added at the end.
@@ -15,6 +15,7 @@ from docs/results/NAME.notes.md are added at the end.
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
@@ -55,14 +56,13 @@ class Target:
 class Page:
     """A page of results: its runs by name, each a recipe with overrides, the targets, and what others reached.
 
-    ``begins_with`` names a run of another page, whose reference is the reference here. ``minutes`` is how long a run
-    may take. ``photos`` credits the photos, where their terms allow pictures of them to be published.
+    ``{RUN.reference}`` and ``{RUN.best}`` in an override stand for networks of a run of another page. ``minutes`` is
+    how long a run may take. ``photos`` credits the photos, where their terms allow pictures of them to be published.
     """
 
     title: str
     about: str
     runs: dict[str, Sequence[str]]
-    begins_with: str = ""
     targets: tuple[Target, ...] = ()
     minutes: float = 0.0
     earlier: str = ""
@@ -88,6 +88,8 @@ UNET = (
     "stages.3.variants.0.distil.epochs=30",
 )
 
+FACADES = "model.checkpoint={facade_ads.reference}"
+
 PAGES_BY_NAME = {
     "facade_ads": Page(
         "Advertising on street facades",
@@ -105,15 +107,7 @@ PAGES_BY_NAME = {
     "facade_sweep": Page(
         "How long to teach a student, and whether a teacher helps",
         "One student of the facade photos, taught for different lengths by its teacher and by the labels alone.",
-        {"facade_sweep": ["facade_sweep.yaml"]},
-        begins_with="facade_ads",
-    ),
-    "distillation": Page(
-        "Which lesson helps a student",
-        "One small student of the facade photos, at equal epochs: the labels alone, the teacher's scores in several "
-        "ways, and generations that teach each other; three seeds of order and augmentation.",
-        {"facade_distillation": ["facade_distillation.yaml"]},
-        begins_with="facade_ads",
+        {"facade_sweep": ["facade_sweep.yaml", FACADES]},
     ),
     "camvid": Page(
         "CamVid: driving video, 11 classes",
@@ -156,6 +150,22 @@ PAGES_BY_NAME = {
         "Goods in shops: a DenseNet teaches a SqueezeNet",
         "Photos of 81 kinds of goods, 2,640 for training and 296 for validation, of 60 kinds.",
         {"grocery": ["grocery.yaml"]},
+    ),
+    "distillation": Page(
+        "What a teacher gives a student",
+        "Students beside the same students without a teacher, at equal epochs, three seeds of order and augmentation "
+        "each: every lesson on drawn goods, the lessons for masks on street facades, students that begin in three "
+        "ways, and a DenseNet that teaches a SqueezeNet.",
+        {
+            "goods_distillation": [
+                "goods_distillation.yaml",
+                "model.checkpoint={goods_comparison.reference}",
+                "stages.1.variants.9.sweep.distil.teachers=[[{goods_comparison.best}]]",
+            ],
+            "facade_distillation": ["facade_distillation.yaml", FACADES],
+            "facade_students": ["facade_students.yaml", FACADES],
+            "grocery_distillation": ["grocery_distillation.yaml", "model.checkpoint={grocery.reference}"],
+        },
     ),
 }
 
@@ -351,11 +361,16 @@ def photo_lines(label: str, run: Run) -> Iterator[str]:
             yield from (f"![photo, truth, reference and reduced: {words}]({picture})", "")
 
 
-def reference_of_run(folder: Path) -> Path:
-    """Return the folder of a finished run's reference."""
-    if not (folder / RESULT).is_file():
-        sys.exit(f"{folder} holds no finished run: run 'python benchmarks/results.py {folder.name}' first")
-    return folder / "candidates" / str(read_json(folder / RESULT)["reference"])
+def filled(override: str, runs: Path) -> str:
+    """Put the folders of other runs' networks for ``{RUN.reference}`` and ``{RUN.best}``."""
+
+    def network(match: re.Match[str]) -> str:
+        folder = runs / match["run"]
+        if not (folder / RESULT).is_file():
+            sys.exit(f"{folder} holds no finished run: run 'python benchmarks/results.py {match['run']}' first")
+        return str((folder / "candidates" / str(read_json(folder / RESULT)[match["which"]])).resolve())
+
+    return re.sub(r"\{(?P<run>\w+)\.(?P<which>reference|best)\}", network, override)
 
 
 def main() -> int:
@@ -365,11 +380,11 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("runs/results"), help="where the runs lie")
     options = parser.parse_args()
     page = PAGES_BY_NAME[options.name]
-    given = [f"model.checkpoint={reference_of_run(options.out / page.begins_with)}"] if page.begins_with else []
     runs = {}
     for label, (recipe, *overrides) in page.runs.items():
         folder = options.out / label
-        command = ["reduce", str(ROOT / "recipes" / recipe), *overrides, *given, "--out", str(folder)]
+        given = [filled(override, options.out) for override in overrides]
+        command = ["reduce", str(ROOT / "recipes" / recipe), *given, "--out", str(folder)]
         subprocess.run([sys.executable, "-m", "tinysight.cli", *command], check=True)
         runs[label] = Run.open(folder)
     print(f"wrote {write_page(options.name, page, runs)}")
