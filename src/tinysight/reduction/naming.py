@@ -42,9 +42,21 @@ def refuse_unknown_layers(method: Reduction, module: nn.Module, named: Collectio
     Raises:
         UserError: with the nearest name there is.
     """
-    paths = dict(module.named_modules(remove_duplicate=False))
+    paths = _paths(module)
     for layer in method.named_layers if named is None else named:
         if not layer or layer not in paths:
             close = nearest(layer, paths)
             hint = f"did you mean '{close}'?" if close else "name a module by its path; 'tinysight draw' lists them"
             raise UserError(f"{method.name}: there is no layer '{layer}': {hint}")
+
+
+def _paths(module: nn.Module) -> set[str]:
+    """Return what can be named: modules, weights that a network reads without a module, the layers of an ONNX file."""
+    from tinysight.reduction.onnx_file import OnnxFile
+    from tinysight.reduction.precision.placement import layers_of
+
+    if isinstance(module, OnnxFile):
+        return {layer.name for layer in layers_of(module.model())}
+    modules = {path for path, _ in module.named_modules(remove_duplicate=False)}
+    parameters = {path for path, _ in module.named_parameters(remove_duplicate=False)}
+    return modules | {path for path in parameters if path.rpartition(".")[2] not in ("weight", "bias")}

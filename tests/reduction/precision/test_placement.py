@@ -12,7 +12,7 @@ from tinysight.engines.export import export_onnx
 from tinysight.errors import UserError
 from tinysight.reduction.artifact import make_artifact
 from tinysight.reduction.precision.int8 import Int8
-from tinysight.reduction.precision.placement import layers_of, places_for
+from tinysight.reduction.precision.placement import layers_named, layers_of, places_for
 
 
 class Residual(nn.Module):
@@ -65,6 +65,12 @@ def test_onnx_runtime_wants_outputs_too(exported):
 def test_ignored_layers_keep_their_weights_and_inputs(exported):
     places = places_for(exported, "openvino", ["stem"])
     assert not [place for place in places if place.tensor in ("image", "network.stem.weight")]
+
+
+def test_a_module_is_ignored_with_all_layers_inside(tmp_path):
+    inside = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.Conv2d(4, 4, 3))).eval()
+    export_onnx(inside, torch.zeros(1, 3, 8, 8), tmp_path / "model.onnx")
+    assert [layer.name for layer in layers_named(onnx.load(tmp_path / "model.onnx"), ["1"])] == ["1.0"]
 
 
 def test_a_mistyped_layer_is_named_with_the_nearest(exported):

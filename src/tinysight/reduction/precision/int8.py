@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from tinysight.data.sample import spread
+from tinysight.reduction.naming import is_inside
 from tinysight.reduction.step import Context, NotApplicable, PrecisionReduction
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ class Int8(PrecisionReduction):
     ``percentile`` (99.99 %), ``mse`` or ``entropy``, which rounds where the run's engine profits from it; ``auto`` is
     ``mse``, and ``nncf`` where the export holds an operator that our calibration cannot run.
     ``preset`` ``performance`` makes these ranges symmetric, ``mixed`` takes them as they are, which fits activations
-    other than ReLU better. ``correct_biases`` takes the mean error of each layer out of its bias. The layers
-    ``ignored``, by their modules' paths, stay in float; what stays in float is stored in 8 bits all the same.
+    other than ReLU better. ``correct_biases`` takes the mean error of each layer out of its bias. The modules
+    ``ignored``, by path, stay in float with all layers inside; their weights are stored in 8 bits all the same.
 
     ``within``, in points of the task's metric on the calibration images (their labels are used then), puts the layers
     that hurt most back to float, the worst, then the worst two, four …, until no more than that is lost. A file whose
@@ -49,6 +50,11 @@ class Int8(PrecisionReduction):
     ignored: tuple[str, ...] = ()
     within: float | None = Field(None, ge=0, le=100)
     max_drift: float | None = Field(0.7, gt=0)
+
+    @property
+    def named_layers(self) -> tuple[str, ...]:
+        """The modules that stay in float."""
+        return self.ignored
 
     @property
     def unchecked(self) -> Int8:
@@ -149,7 +155,9 @@ class Int8(PrecisionReduction):
                         f"within: {missing} does not run in PyTorch here, so no layer can be told apart: name ignored "
                         "layers instead"
                     ) from missing
-                order = sorted((name for name in drifts if name not in self.ignored), key=lambda name: -drifts[name])
+                order = sorted(
+                    (name for name in drifts if not is_inside(name, self.ignored)), key=lambda name: -drifts[name]
+                )
             # Twice as many every time: networks have a hundred layers, and each trial scores every image.
             back = order[: max(1, 2 * len(back))]
             if len(back) == len(order):

@@ -14,6 +14,7 @@ from typing import Literal
 import onnx
 
 from tinysight.errors import UserError, nearest
+from tinysight.reduction.naming import is_inside
 from tinysight.reduction.precision.writer import identity_of
 
 __all__ = ["Kind", "Layer", "Place", "layers_named", "layers_of", "places_for"]
@@ -78,7 +79,7 @@ def places_for(model: onnx.ModelProto, engine: str, ignored: Collection[str] = (
     Args:
         model: the clean float export.
         engine: ``openvino`` or ``onnxruntime``.
-        ignored: layers that stay in float, by their names.
+        ignored: layers that stay in float, by their names, or modules with all layers inside.
 
     Raises:
         UserError: a name of ``ignored`` is no layer's.
@@ -97,19 +98,20 @@ def places_for(model: onnx.ModelProto, engine: str, ignored: Collection[str] = (
 
 
 def layers_named(model: onnx.ModelProto, names: Iterable[str]) -> list[Layer]:
-    """Return the layers of these names.
+    """Return the layers of these names, and those inside the modules of these names.
 
     Raises:
-        UserError: a name is no layer's; the nearest is offered.
+        UserError: a name is no layer's, and none lies inside it; the nearest is offered.
     """
     layers = layers_of(model)
     known = [layer.name for layer in layers]
+    names = list(names)
     for name in names:
-        if name not in known:
+        if not any(is_inside(layer, [name]) for layer in known):
             close = nearest(name, known)
             hint = f": did you mean '{close}'?" if close else f": the first layer is '{known[0]}'" if known else ""
             raise UserError(f"ignored: the exported network has no layer '{name}' with a weight{hint}")
-    return [layer for layer in layers if layer.name in set(names)]
+    return [layer for layer in layers if is_inside(layer.name, names)]
 
 
 def _rounded(graph: _Graph, layers: Iterable[Layer], engine: str) -> dict[str, list[str]]:

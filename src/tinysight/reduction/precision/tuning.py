@@ -30,7 +30,7 @@ __all__ = ["Tuning"]
 class Tuning(PrecisionReduction):
     """Training of the exported network, rounded where the run's engine profits from it.
 
-    Ranges start as our own calibration by least and largest value finds them on ``images`` training images. The layers
+    Ranges start as our own calibration by least and largest value finds them on ``images`` training images. The modules
     ``ignored`` stay in float. As for ``int8``, a file that drifts further than ``max_drift`` is refused.
     """
 
@@ -42,6 +42,11 @@ class Tuning(PrecisionReduction):
     seed: int | None = Field(None, ge=0, le=2**31 - 1)
     ignored: tuple[str, ...] = ()
     max_drift: float | None = Field(0.7, gt=0)
+
+    @property
+    def named_layers(self) -> tuple[str, ...]:
+        """The modules that stay in float."""
+        return self.ignored
 
     @property
     def unchecked(self) -> PrecisionReduction:
