@@ -1,10 +1,11 @@
 """Every number format and every way to int8 of trained networks, on every engine: quality, bytes, times, drift.
 
-    python benchmarks/precision.py facade_ads=RUN/candidates/ID camvid=RUN/candidates/ID [--only qat] [--threads 2]
+    python benchmarks/precision.py facade_ads=RUN/candidates/ID camvid=RUN/candidates/ID [--only qat] [--seeds 3]
+    python benchmarks/precision.py --times [--threads 1]    # on a quiet machine, when all rows are there
 
-Each network is a candidate of a finished run of the recipe of that name, whose data it is judged on. Rows are appended
-to docs/results/precision.jsonl as they finish, and docs/results/precision.md is written anew after each; a row that is
-there already, made by the same version of its method, is skipped.
+Each network is a candidate of a finished run of the recipe of that name, whose data it is judged on. The files are kept
+in runs/precision. Rows are added to docs/results/precision.jsonl as they finish, and docs/results/precision.md is
+written anew after each; a row that is there already, made by the same version of its method, is skipped.
 """
 
 from __future__ import annotations
@@ -12,18 +13,21 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tinysight.config import digest_of
 from tinysight.engines import ENGINES, Compiled
+from tinysight.engines.bundle import Bundle
 from tinysight.engines.export import export_onnx
 from tinysight.engines.hardware import processor
 from tinysight.errors import UserError
+from tinysight.files import write_text
 from tinysight.job import Job, job_from_recipe
 from tinysight.measure.latency import interleave, speedup
 from tinysight.measure.quality import evaluate
@@ -32,12 +36,14 @@ from tinysight.recipe import load_recipe
 from tinysight.reduction.artifact import make_artifact
 from tinysight.reduction.network import Network, load_network
 from tinysight.reduction.precision.trial import CalibrationImages, drift
+from tinysight.reduction.precision.tuning import Tuning
 from tinysight.reduction.step import Context, NotApplicable
 from tinysight.reduction.table import METHODS
-from tinysight.report.text import bytes_text, duration_text
+from tinysight.report.text import bytes_text, counted, duration_text
 
 ROOT = Path(__file__).parent.parent
 ROWS, PAGE = ROOT / "docs/results/precision.jsonl", ROOT / "docs/results/precision.md"
+FILES = ROOT / "runs/precision"
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "bf16": ("bf16", {}),
     "fp16": ("fp16", {}),
@@ -57,55 +63,69 @@ DRIFTED = 16
 """Training images on which scores are compared."""
 
 
-def context_of(job: Job, engine: str, threads: int, folder: Path) -> Context:
+def context_of(job: Job, engine: str, seed: int, folder: Path) -> Context:
     """Return what a precision may use of a job; ``folder`` holds the float export."""
 
     def not_asked(*_given: Any) -> Any:
         raise AssertionError("no precision asks a teacher or times a module")
 
     return Context(
-        task=job.task, train=job.train, held_out=frozenset, teacher=None, ask_teacher=not_asked,
-        parent="network", device="cpu", seed=0, engine=engine, threads=threads, augment=job.augment, folder=folder,
+        task=job.task, train=job.train, held_out=frozenset, teacher=None, ask_teacher=not_asked, parent="network",
+        device="cpu", seed=seed, engine=engine, threads=1, augment=job.augment, folder=folder / f"training_{seed}",
         shared=not_asked, float_export=lambda _network: folder / "float.onnx", refuse_execution=ENGINES[engine].refuse,
         times_as_fast=not_asked, progress=Progress(quiet=True),
     )  # fmt: skip
 
 
-def measured(job: Job, network: Network, engine: str, threads: int, variant: str) -> dict[str, Any]:
-    """Make one artifact and compare it with the float one on one engine."""
+def measured(job: Job, network: Network, engine: str, variant: str, seeds: int, folder: Path) -> dict[str, Any]:
+    """Make the float file and the variant's in ``folder`` and compare them on one engine, but for their times.
+
+    What is trained is trained once for each of the seeds; all but its quality is of the first.
+    """
     method, settings = VARIANTS[variant]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        export_onnx(network.scores, network.example(), folder / "float.onnx")
-        context = context_of(job, engine, threads, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    export_onnx(network.scores, network.example(), folder / "float.onnx")
+    make_artifact(network, job.task, folder / "exact", folder / "float.onnx")
+    exact = ENGINES[engine].compile(folder / "exact", threads=1)
+    images = CalibrationImages(network, job.train)[:DRIFTED]
+    line: dict[str, Any] = {"folder": folder.name, "quality": _quality(job, network, exact), "reduced": []}
+    for seed in reversed(range(seeds if issubclass(METHODS[method], Tuning) else 1)):
         started = time.monotonic()
         try:
-            reduced = METHODS[method](**settings).reduce(network, context)
+            reduced = METHODS[method](**settings).reduce(network, context_of(job, engine, seed, folder))
         except (NotApplicable, UserError) as reason:
             return {"why": str(reason)}
-        seconds = time.monotonic() - started
+        line["seconds"] = time.monotonic() - started
         same = reduced.module is network.module
-        make_artifact(network, job.task, folder / "exact", folder / "float.onnx")
         make_artifact(reduced, job.task, folder / "rounded", folder / "float.onnx" if same else None)
-        exact = ENGINES[engine].compile(folder / "exact", threads=threads)
-        rounded = ENGINES[engine].compile(folder / "rounded", threads=threads, execute=reduced.precision.execute)
-        images = CalibrationImages(network, job.train)[:DRIFTED]
-        scores = [np.concatenate([np.array(each(image)) for image in images]) for each in (exact, rounded)]
-        image = network.example().numpy()
-        times = interleave({"exact": _timer(exact, image), "rounded": _timer(rounded, image)}, rounds=ROUNDS, runs=RUNS)
-        return {
-            "quality": [_quality(job, network, each) for each in (exact, rounded)],
-            "bytes": [(folder / each / "model.onnx").stat().st_size for each in ("exact", "rounded")],
-            "ms": [float(np.median(times[each])) for each in ("exact", "rounded")],
-            "speedup": speedup("float32", times["exact"], times["rounded"]).model_dump(),
-            "drift": drift(*scores),
-            "seconds": seconds,
-            **rounded.executed(),
-        }
+        rounded = ENGINES[engine].compile(folder / "rounded", threads=1, execute=reduced.precision.execute)
+        line["reduced"].insert(0, _quality(job, network, rounded))
+    scores = [np.concatenate([np.array(each(image)) for image in images]) for each in (exact, rounded)]
+    return line | {
+        "bytes": [(folder / each / "model.onnx").stat().st_size for each in ("exact", "rounded")],
+        "drift": drift(*scores),
+        "execute": reduced.precision.execute,
+        **rounded.executed(),
+    }
+
+
+def timed(line: dict[str, Any], threads: int) -> dict[str, Any]:
+    """Time the two files of a row in turn."""
+    engine, folder = ENGINES[line["engine"]], FILES / line["folder"]
+    exact = engine.compile(folder / "exact", threads=threads)
+    rounded = engine.compile(folder / "rounded", threads=threads, execute=line["execute"])
+    image = np.zeros(Bundle.open(folder / "exact").input.shape, np.float32)
+    times = interleave({"exact": _timer(exact, image), "rounded": _timer(rounded, image)}, rounds=ROUNDS, runs=RUNS)
+    return {
+        "threads": threads,
+        "cpu": processor().name,
+        "ms": [float(np.median(times[each])) for each in ("exact", "rounded")],
+        "speedup": speedup("float32", times["exact"], times["rounded"]).model_dump(),
+    }
 
 
 def _timer(network: Compiled, image: Any) -> Callable[[int, int], list[float]]:
-    def timed(runs: int, warm_up: int) -> list[float]:
+    def run(runs: int, warm_up: int) -> list[float]:
         found = []
         for _ in range(warm_up + runs):
             began = time.perf_counter()
@@ -113,7 +133,7 @@ def _timer(network: Compiled, image: Any) -> Callable[[int, int], list[float]]:
             found.append(1e3 * (time.perf_counter() - began))
         return found[warm_up:]
 
-    return timed
+    return run
 
 
 def _quality(job: Job, network: Network, engine: Compiled) -> float:
@@ -148,10 +168,9 @@ def page(lines: list[dict[str, Any]]) -> Iterator[str]:
         yield f"## {network} on {engine}"
         yield ""
         if done:
-            yield (
-                f"{done[0]['metric']} {done[0]['quality'][0]:.2f} in float32, {bytes_text(done[0]['bytes'][0])}; "
-                f"{done[0]['cpu']}, {done[0]['threads']} thread{'s' if done[0]['threads'] > 1 else ''}."
-            )
+            at = next((f"; {line['cpu']}, {counted(line['threads'], 'thread')}" for line in done if "cpu" in line), "")
+            size = bytes_text(done[0]["bytes"][0])
+            yield f"{done[0]['metric']} {done[0]['quality']:.2f} in float32, {size}{at}."
             yield ""
         yield "| format | points | bytes | times as fast | drift | took | how it runs here |"
         yield "|---|---|---|---|---|---|---|"
@@ -165,40 +184,60 @@ def _row(cells: list[str]) -> str:
 def _cells(line: dict[str, Any]) -> str:
     if "why" in line:
         return _row([line["variant"], "–", "–", "–", "–", "–", line["why"]])
-    (before, after), ratio = line["quality"], line["speedup"]
     return _row([
-        line["variant"], f"{after - before:+.2f}", bytes_text(line["bytes"][1]),
-        f"{ratio['ratio']:.2f} ({ratio['low']:.2f}-{ratio['high']:.2f})", f"{line['drift']:.3f}",
+        line["variant"], _points(line), bytes_text(line["bytes"][1]), _times(line), f"{line['drift']:.3f}",
         duration_text(line["seconds"]), in_words(line["variant"], line),
     ])  # fmt: skip
 
 
+def _points(line: dict[str, Any]) -> str:
+    points = [after - line["quality"] for after in line["reduced"]]
+    spread = f" ({min(points):+.2f} to {max(points):+.2f}, {len(points)} seeds)" if len(points) > 1 else ""
+    return f"{sum(points) / len(points):+.2f}{spread}"
+
+
+def _times(line: dict[str, Any]) -> str:
+    ratio = line.get("speedup")
+    return f"{ratio['ratio']:.2f} ({ratio['low']:.2f}-{ratio['high']:.2f})" if ratio else "–"
+
+
+def write(lines: list[dict[str, Any]]) -> None:
+    """Write rows and page anew."""
+    write_text(ROWS, "".join(f"{json.dumps(line)}\n" for line in lines))
+    write_text(PAGE, "\n".join(page(lines)) + "\n")
+
+
 def main() -> int:
-    """Do every row that is not there yet."""
+    """Do every row that is not there yet, or time all that are there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("networks", nargs="+", metavar="RECIPE=CHECKPOINT")
+    parser.add_argument("networks", nargs="*", metavar="RECIPE=CHECKPOINT")
     parser.add_argument("--only", default="", help="do the variants whose name holds this text")
     parser.add_argument("--engines", nargs="+", default=list(ENGINES))
-    parser.add_argument("--threads", type=int, default=processor().usable_cores)
+    parser.add_argument("--seeds", type=int, default=1, help="how often to train what is trained")
+    parser.add_argument("--times", action="store_true", help="time the rows that are there")
+    parser.add_argument("--threads", type=int, default=processor().usable_cores, help="for --times")
     args = parser.parse_args()
     lines = [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.is_file() else []
+    for line in lines if args.times else ():
+        if (FILES / line.get("folder", "missing")).is_dir():
+            line |= timed(line, args.threads)
+            write(lines)
+            print(_cells(line), flush=True)
     for recipe, _, checkpoint in (given.partition("=") for given in args.networks):
         network = load_network(Path(checkpoint))
         job = job_from_recipe(load_recipe(ROOT / f"recipes/{recipe}.yaml"), Path(checkpoint).parents[1] / "data.json")
-        for engine in args.engines:
-            for variant, (method, settings) in VARIANTS.items():
-                key = {
-                    "network": f"{network.spec.label} of {recipe}", "engine": engine, "variant": variant,
-                    "made_with": [METHODS[method].version, settings], "threads": args.threads,
-                }  # fmt: skip
-                if args.only not in variant or any(key.items() <= line.items() for line in lines):
-                    continue
-                found = measured(job, network, engine, args.threads, variant)
-                lines.append(key | {"metric": job.task.metric, "cpu": processor().name} | found)
-                with ROWS.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(lines[-1]) + "\n")
-                print(_cells(lines[-1]), flush=True)
-                PAGE.write_text("\n".join(page(lines)) + "\n", encoding="utf-8")
+        for engine, variant in product(args.engines, VARIANTS):
+            method, settings = VARIANTS[variant]
+            key = {
+                "network": f"{network.spec.label} of {recipe}", "engine": engine, "variant": variant,
+                "made_with": [METHODS[method].version, settings],
+            }  # fmt: skip
+            if args.only not in variant or any(key.items() <= line.items() for line in lines):
+                continue
+            found = measured(job, network, engine, variant, args.seeds, FILES / digest_of(key))
+            lines.append(key | {"metric": job.task.metric} | found)
+            write(lines)
+            print(_cells(lines[-1]), flush=True)
     return 0
 
 

@@ -94,9 +94,10 @@ class Job:
 
     @property
     def faster_precisions(self) -> list[PrecisionReduction]:
-        """The precisions the stages try that an engine may execute faster, not only store."""
+        """The precisions the stages try that an engine may execute faster, not only store: one of each speed."""
         variants = [variant for stage in self.stages for variant in stage.variants]
-        return [v for v in variants if isinstance(v, PrecisionReduction) and not v.storage_only]
+        faster = [v for v in variants if isinstance(v, PrecisionReduction) and not v.storage_only]
+        return list(dict.fromkeys(variant.unchecked for variant in faster))
 
 
 def job_from_recipe(recipe: Recipe, record: Path, *, trust: bool = False) -> Job:

@@ -245,7 +245,7 @@ class Workshop:
     ) -> Prospect | None:
         """Time a network in one precision; None where that cannot be executed."""
         try:
-            quantized = precision.unchecked.reduce(network, context)
+            quantized = precision.reduce(network, context)
         except NotApplicable:
             return None
         folder = context.folder / "prospect"

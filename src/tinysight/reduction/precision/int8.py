@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Int8"]
 
 
+FEW = 8
+"""Images that calibrate where only the speed is asked for."""
 CORRECTED = 32
 """Images whose mean errors are taken out of biases: a mean over channels needs no more."""
 
@@ -58,8 +60,9 @@ class Int8(PrecisionReduction):
 
     @property
     def unchecked(self) -> Int8:
-        """The same without a look at quality."""
-        return self.model_copy(update={"within": None, "max_drift": None})
+        """The same layers in integers, from a few images and without a look at quality."""
+        fewer = {"images": min(self.images, FEW), "correct_biases": False, "within": None, "max_drift": None}
+        return self.model_copy(update=fewer)
 
     def reduce(self, network: Network, context: Context) -> Network:
         """Calibrate on the clean float export and record every scale."""

@@ -51,7 +51,7 @@ class Tuning(PrecisionReduction):
     @property
     def unchecked(self) -> PrecisionReduction:
         """Plain int8 of the same layers, which takes seconds and is as fast."""
-        return Int8(images=8, ranges="min_max", ignored=self.ignored, correct_biases=False).unchecked
+        return Int8(ignored=self.ignored).unchecked
 
     def _exported(self, network: Network, context: Context) -> tuple[onnx.ModelProto, TorchGraph]:
         """Return the clean float export, and the same in PyTorch, in which nothing is trained yet."""
