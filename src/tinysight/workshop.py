@@ -292,6 +292,7 @@ class Workshop:
         return {
             "steps": [{"kind": step.kind, "method": step.method, "version": step.version} for step in network.steps],
             "summary": network.steps[-1].summary if network.steps else None,
+            "remark": network.steps[-1].remark if network.steps else "",
             "quality": measured.quality,
             "bytes": measured.bytes,
             "params_total": total,

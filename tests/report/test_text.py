@@ -142,3 +142,7 @@ def test_a_candidate_that_is_worth_storage_alone_says_so(make_record):
 def test_what_a_method_took_away_stands_behind_the_verdict(make_record):
     summary = Summary(asked=0.5, of="macs", unit="channels", layers={"stem": (8, 4)})
     assert reasons(make_record("s", why="holds", summary=summary)) == f"holds; {summary.sentence}"
+
+
+def test_what_a_method_remarks_stands_behind_the_verdict(make_record):
+    assert reasons(make_record("s", why="holds", remark="back in float: stem")) == "holds; back in float: stem"

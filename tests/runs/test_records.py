@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from tinysight.runs.records import SCHEMA, CandidateRecord
 
 FIELDS = [
-    "schema", "id", "parent", "stage", "variant", "config", "seed", "steps", "summary", "verdict", "why", "quality",
-    "drop",
+    "schema", "id", "parent", "stage", "variant", "config", "seed", "steps", "summary", "remark", "verdict", "why",
+    "quality", "drop",
     "bytes", "params_total", "params_used", "nonzero", "macs", "latency_ms", "e2e_ms", "speedup", "speedup_eager",
     "prospect", "peak_rss_mb", "precision", "training", "artifact", "seconds",
 ]  # fmt: skip

@@ -51,7 +51,8 @@ class Step(Config):
 
     ``input`` and ``structure`` steps replay from ``record`` alone: no data, no randomness. An ``architecture`` step
     says what the network's specification was made from. A ``weights`` step says how the stored weights came to be. A
-    ``precision`` step holds the precision record that the writer puts into a float export.
+    ``precision`` step holds the precision record that the writer puts into a float export. ``remark`` is what else a
+    reader of the table should know.
     """
 
     kind: Kind
@@ -59,6 +60,7 @@ class Step(Config):
     version: int
     record: dict[str, Any]
     summary: Summary | None = None
+    remark: str = ""
 
     def __repr__(self) -> str:
         """Name the step; the record of a precision would fill pages."""
@@ -173,9 +175,11 @@ class Reduction(Config, ABC):
                 return f"{cls.name} changes {cls.changes} and cannot follow a {kind} step: put it before"
         return None
 
-    def step(self, record: dict[str, Any], summary: Summary | None = None) -> Step:
+    def step(self, record: dict[str, Any], summary: Summary | None = None, remark: str = "") -> Step:
         """Make this method's step."""
-        return Step(kind=self.changes, method=self.name, version=self.version, record=record, summary=summary)
+        return Step(
+            kind=self.changes, method=self.name, version=self.version, record=record, summary=summary, remark=remark
+        )
 
 
 def _written(value: Any) -> str:

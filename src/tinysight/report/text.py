@@ -78,8 +78,8 @@ def titles(metric: str) -> tuple[str, ...]:
 
 
 def reasons(record: CandidateRecord) -> str:
-    """Say why a candidate has its verdict, what its method took away, and where that is worth storage alone."""
-    said = [record.why, record.summary.sentence if record.summary else ""]
+    """Say why a candidate has its verdict, what its method took away or says, and what is worth storage alone."""
+    said = [record.why, record.summary.sentence if record.summary else "", record.remark]
     method = METHODS.get(record.steps[-1]["method"]) if record.steps else None
     if record.bytes and method and method.storage_only:
         said.append(f"storage only: {bytes_text(record.bytes.compressed)} when compressed, no engine is faster by it")

@@ -45,9 +45,9 @@ class CandidateRecord(Config):
     """One candidate: where it comes from, what was measured on its exported file, and what became of it.
 
     ``steps`` names every recorded change from the reference on, ``summary`` says what the last one took away where it
-    counts that; ``speedup`` compares with the reference on the same
-    engine, ``speedup_eager`` with the reference in eager PyTorch, both interleaved. ``prospect`` says how fast and
-    small it would be in the precision it may ship in, where networks are chosen before they are trained. ``artifact``
+    counts that, and ``remark`` what else it says; ``speedup`` compares with the reference on the same engine,
+    ``speedup_eager`` with the reference in eager PyTorch, both interleaved. ``prospect`` says how fast and small it
+    would be in the precision it may ship in, where networks are chosen before they are trained. ``artifact``
     is relative to the run's folder. ``training`` is what its own training took, where it had one; ``seconds`` is what
     making and measuring it took. Times are milliseconds, memory is MiB, sizes are bytes.
     """
@@ -61,6 +61,7 @@ class CandidateRecord(Config):
     seed: int
     steps: list[dict[str, Any]] = []
     summary: Summary | None = None
+    remark: str = ""
     verdict: Verdict
     why: str = ""
     quality: Quality | None = None

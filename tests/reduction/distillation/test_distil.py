@@ -140,6 +140,8 @@ def test_unlabeled_photos_are_used_and_counted(tiny_network, make_context, kept,
     with_photos = method.reduce(tiny_network, make_context(tiny_network, train=kept))
     without = ONE_EPOCH.reduce(tiny_network, make_context(tiny_network, train=kept))
     assert with_photos.steps[-1].record["unlabeled_images"] == 3
+    assert with_photos.steps[-1].remark == "learned from 3 unlabeled photos too"
+    assert without.steps[-1].remark == ""
     assert largest_difference(with_photos.scores, without.scores, tiny_network.example()) > 0
 
 

@@ -68,6 +68,7 @@ def broken(named, make_network):
 def test_a_healthy_network_passes(network, make_context):
     quantized = Int8(images=8, ranges="mse", max_drift=0.7).reduce(network, make_context(network))
     assert quantized.precision.stored == "int8"
+    assert "of their own spread" in quantized.steps[-1].remark
 
 
 @pytest.mark.parametrize("ranges", ["nncf", "min_max"])
@@ -108,6 +109,7 @@ class TestWithin:
         free = Int8(images=4, ranges="min_max").reduce(tiny_network, make_context(tiny_network))
         bound = Int8(images=4, ranges="min_max", within=1.0).reduce(tiny_network, make_context(tiny_network))
         assert _rounded(bound) == _rounded(free) - 1
+        assert "back in float: " in bound.steps[-1].remark
 
     def test_where_no_rounding_is_good_enough_it_says_so(self, tiny_network, make_context, monkeypatch):
         from tinysight.reduction.precision import trial

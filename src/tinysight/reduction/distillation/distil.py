@@ -97,7 +97,8 @@ class Distil(Learning):
         beside = self._beside(context) if self._taps else None
         batches = self._batches(samples, network, context)
         trained = self._trained(network, context, batches, self._loss(context), beside=beside)
-        return trained.with_step(self.step(record))
+        unlabeled = f"learned from {len(further):,} unlabeled photos too" if further else ""
+        return trained.with_step(self.step(record, remark=unlabeled))
 
     def _differs(self, setting: str) -> bool:
         """Tell whether a setting is not its default; a plan that is read again spells defaults out."""

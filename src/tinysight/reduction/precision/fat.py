@@ -66,8 +66,10 @@ class Fat(Tuning):
         )  # fmt: skip
         batches = Batches(samples, network.input, context.task, augment=False)
         self._fit(rounded, batches, _towards(graph), training, context)
-        record = self._recorded(exported, rounded, images, context)
-        return network.with_step(self.step(record.model_dump(mode="json")))
+        record, drift = self._recorded(exported, rounded, images, context)
+        learned = f"ranges learned from {len(samples):,} {'unlabeled photos' if self.unlabeled else 'training images'}"
+        remark = f"{learned}; {drift}" if drift else learned
+        return network.with_step(self.step(record.model_dump(mode="json"), remark=remark))
 
     def _samples(self, context: Context) -> Sequence[Sample]:
         if not self.unlabeled:

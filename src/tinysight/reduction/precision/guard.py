@@ -21,8 +21,8 @@ NAMED = 5
 
 def refuse_collapse(
     exported: onnx.ModelProto, record: PrecisionRecord, images: Images, bound: float, context: Context
-) -> float:
-    """Run the float and the written file on the engine and return how far the scores drift apart.
+) -> str:
+    """Run the float and the written file on the engine and say how far the scores drift apart.
 
     Raises:
         UserError: further than ``bound``; the message names the layers that drift most when they alone are rounded.
@@ -31,7 +31,7 @@ def refuse_collapse(
     exact, rounded = (_scores(exported, each, watched, context) for each in (PrecisionRecord(), record))
     found = drift(exact, rounded)
     if found <= bound:
-        return found
+        return f"scores drift {found:.2g} of their own spread"
     raise UserError(
         f"int8 collapses: on {len(watched)} calibration images its scores drift {found:.2f} of their own spread from "
         f"the float network's (max_drift {bound:g}); {_blamed(exported, record, watched[:ASKED], context)}"

@@ -74,11 +74,13 @@ class Int8(PrecisionReduction):
         exported = onnx.load(context.float_export(network))
         images = CalibrationImages(network, spread(context.train, self.images))
         record = self._calibrated(exported, images, self.ignored, context)
+        remarks = []
         if self.within is not None:
-            record = self._within(exported, record, network, images, context)
+            record, said = self._within(exported, record, network, images, context)
+            remarks.append(said)
         if self.max_drift is not None:
-            refuse_collapse(exported, record, images, self.max_drift, context)
-        return network.with_step(self.step(record.model_dump(mode="json")))
+            remarks.append(refuse_collapse(exported, record, images, self.max_drift, context))
+        return network.with_step(self.step(record.model_dump(mode="json"), remark="; ".join(remarks)))
 
     def _calibrated(self, exported: Any, images: Images, ignored: Collection[str], context: Context) -> PrecisionRecord:
         from tinysight.reduction.precision.leftover import store_leftover_weights
@@ -128,8 +130,8 @@ class Int8(PrecisionReduction):
 
     def _within(
         self, exported: Any, record: PrecisionRecord, network: Network, images: Images, context: Context
-    ) -> PrecisionRecord:
-        """Put layers back to float, those that hurt most first, until the loss of quality is small enough.
+    ) -> tuple[PrecisionRecord, str]:
+        """Put layers back to float, those that hurt most first, until the loss of quality is small enough; name them.
 
         Raises:
             NotApplicable: all of them are, or which layers hurt cannot be told.
@@ -171,4 +173,4 @@ class Int8(PrecisionReduction):
             f"int8 within {self.within:g} points on {len(samples)} training images ({found:.2f} against "
             f"{floor + self.within:.2f}): {said}; took {time.monotonic() - started:.0f} s"
         )
-        return record
+        return record, said

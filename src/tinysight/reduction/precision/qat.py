@@ -71,8 +71,8 @@ class Qat(Tuning):
         after = self._after_step(network, rounded, batches.count(self.batch_size))
         self._fit(rounded, batches, loss, self._training, context, after)
         learned = self._learned(owners.written_back(graph), context)
-        record = self._recorded(self._export(learned, context), rounded, images, context)
-        return learned.with_step(self.step(record.model_dump(mode="json")))
+        record, drift = self._recorded(self._export(learned, context), rounded, images, context)
+        return learned.with_step(self.step(record.model_dump(mode="json"), remark=drift))
 
     @property
     def _training(self) -> Training:

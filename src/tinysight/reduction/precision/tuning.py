@@ -103,8 +103,8 @@ class Tuning(PrecisionReduction):
 
     def _recorded(
         self, exported: onnx.ModelProto, network: Simulated, images: Images, context: Context
-    ) -> PrecisionRecord:
-        """Return the record of what was trained, once it is known not to collapse.
+    ) -> tuple[PrecisionRecord, str]:
+        """Return the record of what was trained, once it is known not to collapse, and what is known of that.
 
         Args:
             exported: the clean float export of the trained weights.
@@ -116,6 +116,5 @@ class Tuning(PrecisionReduction):
         from tinysight.reduction.precision.leftover import store_leftover_weights
 
         record = store_leftover_weights(network.record(), exported)
-        if self.max_drift is not None:
-            refuse_collapse(exported, record, images, self.max_drift, context)
-        return record
+        bound = self.max_drift
+        return record, "" if bound is None else refuse_collapse(exported, record, images, bound, context)
