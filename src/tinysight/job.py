@@ -260,7 +260,7 @@ def refuse_unknown_names(stages: Sequence[Stage], module: nn.Module) -> None:
         known = known and not any(isinstance(variant, ArchitectureReduction) for variant in stage.variants)
         for variant in stage.variants:
             try:
-                refuse_unknown_layers(variant, module, variant.teachers_layers)
+                refuse_unknown_layers(variant, module, of_teacher=True)
                 if known:
                     refuse_unknown_layers(variant, module)
             except UserError as error:

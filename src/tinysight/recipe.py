@@ -332,12 +332,11 @@ def _path_settings(method: type[Reduction]) -> set[str]:
 
 
 def _illegal_orders(stages: Sequence[Stage]) -> Iterator[str]:
-    """Name every stage that stands after a kind of change it cannot follow."""
+    """Name every stage that stands after a kind of change it cannot follow, each reason once."""
     before: dict[Kind, str] = {}
     for number, stage in enumerate(stages):
-        for variant in stage.variants:
-            if reason := variant.refuse_after(list(before)):
-                yield f"stages.{number}: {reason}"
+        reasons = (variant.refuse_after(list(before)) for variant in stage.variants)
+        yield from dict.fromkeys(f"stages.{number}: {reason}" for reason in reasons if reason)
         for variant in stage.variants:
             before.setdefault(variant.changes, stage.name)
 

@@ -61,6 +61,20 @@ def test_a_missing_cell_stays_empty(taught, run_records, tmp_path):
     assert (tmp_path / "maps.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_other_settings_beside_a_grid_are_no_part_of_it(taught, run_records):
+    grid = [taught(70 + t, temperature=t, labels=s, noise=0.0) for t in (2, 4) for s in (0.1, 0.5)]
+    others = [taught(60, temperature=2, labels=None, noise=0.3), taught(61, temperature=3, labels=0.7, noise=0.2)]
+    (found,) = maps_of([*run_records, *grid, *others])
+    assert (found.x, found.y, found.columns, found.rows) == ("temperature", "labels", (2, 4), (0.1, 0.5))
+    assert found.title.startswith("distil")
+
+
+def test_a_seed_that_is_named_and_the_runs_own_are_one(taught, run_records):
+    (found,) = repeats_of([*run_records, taught(70), taught(70, seed=0), taught(73, seed=1)])
+    ((_, spread),) = found.rows
+    assert spread == (pytest.approx(71.5), pytest.approx(70), pytest.approx(73), 2)
+
+
 def test_repeats_are_ordered_by_their_mean(taught, run_records):
     students = [taught(70 + s, "finetune", seed=s) for s in (0, 1)] + [taught(72 + s, seed=s) for s in (0, 1)]
     (found,) = repeats_of([*run_records, *students])

@@ -55,6 +55,22 @@ def test_words_alone_must_tell_trainings_apart(make):
     ]
 
 
+def test_methods_of_one_stage_are_told_apart_and_settings_written_as_words(make):
+    terms = {"hints": None, "attention": {"weight": 5.0, "taps": {"a": "a"}}}
+    records = [
+        make("f", 1, 0.5, config={"seed": None}, steps=[{"kind": "weights", "method": "finetune", "version": 1}]),
+        *(
+            make(str(given), 1, 0.5, config=given, steps=[{"kind": "weights", "method": "distil", "version": 1}])
+            for given in ({"terms": terms, "teachers": []}, {"terms": {}, "teachers": ["/runs/one/network"]})
+        ),
+    ]
+    assert [one.name for one in trained(records)] == [
+        "finetune",
+        "distil, terms attention weight 5.0 taps a, teachers none",
+        "distil, terms none, teachers network",
+    ]
+
+
 def test_the_front_goes_from_the_shortest_to_the_best(records):
     assert front_of(trained(records)) == [(5, 70), (30, 80), (60, 90)]
 

@@ -212,6 +212,19 @@ def test_a_difference_is_named_where_it_lies():
     assert differences({"a": {"b": [1, 2]}}, {"a": {"b": [1, 3]}}) == ["a.b: [1, 2] -> [1, 3]"]
 
 
+def test_a_difference_inside_a_list_of_groups_is_named_by_its_place():
+    stages = [{"name": "a", "epochs": 1}, {"name": "b", "epochs": 1}]
+    assert differences({"stages": stages}, {"stages": [stages[0], stages[1] | {"epochs": 2}]}) == [
+        "stages.1.epochs: 1 -> 2"
+    ]
+
+
+def test_a_long_value_is_cut():
+    (line,) = differences({"stages": ["trim"] * 100}, {"stages": []})
+    assert len(line) < 200
+    assert line.endswith("… -> []")
+
+
 def test_a_key_that_came_or_went_differs_from_nothing():
     assert differences({"a": 1}, {"b": 2}) == ["a: 1 -> null", "b: null -> 2"]
 

@@ -36,18 +36,19 @@ def refuse_nothing_left(layers: Collection[str], protect: Collection[str]) -> No
         raise ValueError("protect covers all of layers, so nothing is left to change: leave one of them out")
 
 
-def refuse_unknown_layers(method: Reduction, module: nn.Module, named: Collection[str] | None = None) -> None:
-    """Refuse names among a method's settings, by default those of the network that is reduced, that it has not.
+def refuse_unknown_layers(method: Reduction, module: nn.Module, *, of_teacher: bool = False) -> None:
+    """Refuse names among a method's settings that ``module`` has not: the network that is reduced, or the teacher.
 
     Raises:
         UserError: with the nearest name there is.
     """
     paths = _paths(module)
-    for layer in method.named_layers if named is None else named:
+    named, whose = (method.teachers_layers, " in the teacher") if of_teacher else (method.named_layers, "")
+    for layer in named:
         if not layer or layer not in paths:
             close = nearest(layer, paths)
             hint = f"did you mean '{close}'?" if close else "name a module by its path; 'tinysight draw' lists them"
-            raise UserError(f"{method.name}: there is no layer '{layer}': {hint}")
+            raise UserError(f"{method.name}: there is no layer '{layer}'{whose}: {hint}")
 
 
 def _paths(module: nn.Module) -> set[str]:

@@ -220,9 +220,13 @@ def _variant_text(variant: Any) -> str:
     return ", ".join(f"{method} {_words(own)}".strip() if own else str(method) for method, own in variant.items())
 
 
+UNSET: tuple[Any, ...] = (None, {}, [])
+"""What says nothing inside a group of settings."""
+
+
 def _words(value: Any) -> str:
     if isinstance(value, Mapping):
-        inside = ", ".join(f"{key} {_words(inner)}" for key, inner in value.items())
+        inside = ", ".join(f"{key} {_words(inner)}" for key, inner in value.items() if inner not in UNSET)
         return f"({inside})" if inside else "–"
     if isinstance(value, str):
         return value

@@ -345,7 +345,7 @@ def _draw_map(axes: Any, drawn: Map, metric: str) -> None:
     axes.set_xlabel(drawn.x)
     axes.set_ylabel(drawn.y)
     seeds = f", mean of up to {drawn.seeds} seeds" if drawn.seeds > 1 else ""
-    axes.set_title(f"{metric} on val, %{seeds}", fontsize=11)
+    axes.set_title(f"{shortened(drawn.title, 48)}\n{metric} on val, %{seeds}", fontsize=9.5)
     for (column, row), cell in drawn.cells.items():
         place = drawn.columns.index(column), drawn.rows.index(row)
         colour = "white" if drawn.share(cell) > 0.5 else "#1b1f24"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tinysight.measure.records import Speedup
-from tinysight.report.text import bytes_text, signed, speedup_text
+from tinysight.report.text import bytes_text, paired_ms, signed, speedup_text
 from tinysight.runs.records import CandidateRecord
 
 __all__ = ["NOTHING_BETTER", "Axis", "HeadlineRow", "headline", "three_axes"]
@@ -54,7 +54,7 @@ def three_axes(reference: CandidateRecord, best: CandidateRecord) -> list[Axis]:
         ),
         Axis(
             "time of one image",
-            f"{best.latency_ms.p50:.2f} ms",
+            f"{paired_ms(best, reference):.2f} ms",
             f"{reference.latency_ms.p50:.2f} ms",
             _faster(best.speedup),
         ),
@@ -96,13 +96,13 @@ def _bytes(reference: CandidateRecord, best: CandidateRecord, baseline: Mapping[
 def _time(reference: CandidateRecord, best: CandidateRecord, baseline: Mapping[str, float]) -> list[HeadlineRow]:
     if not (reference.latency_ms and best.latency_ms):
         return []
-    engine, after = best.latency_ms.engine, f"{best.latency_ms.p50:.2f} ms"
     pairs = {
-        f"time, against the reference on {engine}": (reference.latency_ms.p50, best.speedup),
+        f"time, against the reference on {best.latency_ms.engine}": (reference.latency_ms.p50, best.speedup),
         "time, against the reference in eager PyTorch": (baseline["eager_latency_ms"], best.speedup_eager),
     }
     return [
-        HeadlineRow(axis, f"{before:.2f} ms", after, _faster(faster))
+        # As in every table: rounds of their own take other times, and the two must divide to the ratio beside them.
+        HeadlineRow(axis, f"{before:.2f} ms", f"{before / faster.ratio:.2f} ms", _faster(faster))
         for axis, (before, faster) in pairs.items()
         if faster
     ]

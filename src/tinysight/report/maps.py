@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import combinations
 from typing import NamedTuple
 
-from tinysight.report.settings import names_of, seed_of, setting_of, title_of
+from tinysight.report.settings import Setting, names_of, seed_of, setting_of, title_of
 from tinysight.runs.records import CandidateRecord
 
 __all__ = ["Map", "Repeats", "Spread", "maps_of", "repeats_of"]
 
 ON_A_LINE = {"seed", "epochs", "keep", "sparsity"}
 """Settings that a sweep's chart has an axis for."""
+
+FILLED = 0.75
+"""The share of a grid's places that make it one: some may have failed, but a few settings of two sweeps are none."""
+
+LEAST_RANGE = 0.5
+"""Points from the lightest to the darkest cell: smaller differences are not made to look large."""
 
 
 class Spread(NamedTuple):
@@ -26,10 +32,9 @@ class Spread(NamedTuple):
 
     @staticmethod
     def of(records: Sequence[CandidateRecord]) -> Spread:
-        """Return that of candidates that differ in their seeds alone."""
-        values = [100 * record.quality.value for record in records if record.quality]
-        seeds = len({seed_of(record) for record in records})
-        return Spread(sum(values) / len(values), min(values), max(values), seeds)
+        """Return that of candidates that differ in their seeds alone; a seed named twice counts once."""
+        values = {seed_of(record): 100 * record.quality.value for record in records if record.quality}.values()
+        return Spread(sum(values) / len(values), min(values), max(values), len(values))
 
 
 class Map(NamedTuple):
@@ -45,7 +50,7 @@ class Map(NamedTuple):
     def share(self, cell: Spread) -> float:
         """Return where a cell's mean lies between the least and the largest of the map, in [0, 1]."""
         means = [each.mean for each in self.cells.values()]
-        return (cell.mean - min(means)) / max(max(means) - min(means), 1e-9)
+        return (cell.mean - min(means)) / max(max(means) - min(means), LEAST_RANGE)
 
     @property
     def seeds(self) -> int:
@@ -61,22 +66,22 @@ class Repeats(NamedTuple):
 
 
 def maps_of(records: Sequence[CandidateRecord]) -> list[Map]:
-    """Return a map wherever candidates of one parent, stage and method differ in exactly two numbers."""
+    """Return a map wherever candidates of one parent, stage and method fill most of a grid of two numbers."""
     families: dict[tuple[str, str, str], list[CandidateRecord]] = defaultdict(list)
     for record in records:
         if record.quality and record.steps and record.parent:
-            families[(record.stage, record.parent, _rest(record))].append(record)
+            families[(record.stage, record.parent, record.steps[-1]["method"])].append(record)
     by_id = {record.id: record for record in records}
-    maps = []
-    for (stage, parent, _), family in families.items():
-        varied = [key for key in _numbers(family[0]) if len({record.config.get(key) for record in family}) > 1]
-        if len(varied) == 2:
-            maps.append(_map(title_of(stage, by_id.get(parent)), varied[0], varied[1], family))
-    return maps
+    return [
+        found
+        for (stage, parent, _), family in families.items()
+        for x, y in combinations(_varied_numbers(family), 2)
+        for found in _grids(title_of(stage, by_id.get(parent)), x, y, family)
+    ]
 
 
 def repeats_of(records: Sequence[CandidateRecord]) -> list[Repeats]:
-    """Return, for each stage and parent where a setting has several seeds, the spread of every setting."""
+    """Return, for each stage and parent, the spread of every setting that has several seeds."""
     families: dict[tuple[str, str], list[CandidateRecord]] = defaultdict(list)
     for record in records:
         if record.quality and record.steps and record.parent:
@@ -87,32 +92,34 @@ def repeats_of(records: Sequence[CandidateRecord]) -> list[Repeats]:
         groups = defaultdict(list)
         for record in family:
             groups[setting_of(record, {"seed"})].append(record)
-        spreads = [Spread.of(group) for group in groups.values()]
-        if any(spread.seeds > 1 for spread in spreads):
-            rows = sorted(zip(names_of(list(groups)), spreads, strict=True), key=lambda row: -row[1].mean)
+        named = zip(names_of(list(groups)), map(Spread.of, groups.values()), strict=True)
+        rows = sorted((row for row in named if row[1].seeds > 1), key=lambda row: -row[1].mean)
+        if rows:
             found.append(Repeats(title_of(stage, by_id.get(parent)), tuple(rows)))
     return found
 
 
-def _numbers(record: CandidateRecord) -> list[str]:
-    """Return the settings that are numbers and have no axis elsewhere."""
-    return [
-        key
-        for key, value in record.config.items()
-        if key not in ON_A_LINE and isinstance(value, int | float) and not isinstance(value, bool)
-    ]
-
-
-def _rest(record: CandidateRecord) -> str:
-    """Identify what else a candidate is: its method, and its settings that are no axis of a map."""
-    numbers = {*_numbers(record), "seed"}
-    rest = {key: value for key, value in record.config.items() if key not in numbers}
-    return json.dumps([record.steps[-1]["method"], sorted(numbers), rest], sort_keys=True)
-
-
-def _map(title: str, x: str, y: str, family: Sequence[CandidateRecord]) -> Map:
-    places: dict[tuple[float, float], list[CandidateRecord]] = defaultdict(list)
+def _varied_numbers(family: Sequence[CandidateRecord]) -> list[str]:
+    """Return the settings that are several numbers in a family and have no axis elsewhere."""
+    values: dict[str, set[float]] = defaultdict(set)
     for record in family:
-        places[(record.config[x], record.config[y])].append(record)
-    columns, rows = (tuple(sorted({place[axis] for place in places})) for axis in (0, 1))
-    return Map(title, x, y, columns, rows, {place: Spread.of(group) for place, group in places.items()})
+        for key, value in record.config.items():
+            if key not in ON_A_LINE and isinstance(value, int | float) and not isinstance(value, bool):
+                values[key].add(value)
+    return [key for key, numbers in values.items() if len(numbers) > 1]
+
+
+def _grids(title: str, x: str, y: str, family: Sequence[CandidateRecord]) -> Iterator[Map]:
+    """Yield a map for each setting of the rest in which numbers of ``x`` were tried with numbers of ``y``."""
+    groups: dict[Setting, list[CandidateRecord]] = defaultdict(list)
+    for record in family:
+        if record.config.get(x) is not None and record.config.get(y) is not None:
+            groups[setting_of(record, {x, y, "seed"})].append(record)
+    for name, group in zip(names_of(list(groups)), groups.values(), strict=True):
+        places: dict[tuple[float, float], list[CandidateRecord]] = defaultdict(list)
+        for record in group:
+            places[(record.config[x], record.config[y])].append(record)
+        columns, rows = (tuple(sorted({place[axis] for place in places})) for axis in (0, 1))
+        if min(len(columns), len(rows)) > 1 and len(places) >= FILLED * len(columns) * len(rows):
+            cells = {place: Spread.of(found) for place, found in places.items()}
+            yield Map(f"{name}, {title}", x, y, columns, rows, cells)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from tinysight.runs.records import CandidateRecord
 
-__all__ = ["Setting", "names_of", "seed_of", "setting_of", "title_of"]
+__all__ = ["Setting", "names_of", "seed_of", "setting_of", "title_of", "words_of"]
 
 
 class Setting(NamedTuple):
@@ -41,20 +41,25 @@ def title_of(stage: str, parent: CandidateRecord | None) -> str:
     return f"{stage}, from {parent.variant}" if parent else stage
 
 
+def words_of(key: str, value: Any) -> str:
+    """Write a setting; of a group those that are set, of a path its end."""
+    return " ".join([key, *_words(value)])
+
+
 def _differing(setting: Setting, settings: Sequence[Setting]) -> Iterator[str]:
     alike = [json.loads(other.config) for other in settings if other.method == setting.method]
     for key, value in json.loads(setting.config).items():
         if any(other.get(key) != value for other in alike):
-            yield " ".join([key, *_words(value)])
+            yield words_of(key, value)
 
 
 def _words(value: Any) -> Iterator[str]:
     """Write a value; of a group of settings those that are set."""
     if isinstance(value, list):
-        yield " + ".join(map(str, value)) or "none"
+        yield " + ".join(" ".join(_words(one)) for one in value) or "none"
         return
     if not isinstance(value, dict):
-        yield "none" if value is None else str(value)
+        yield "none" if value is None else str(value).rstrip("/").rpartition("/")[2]
         return
     known = {key: one for key, one in value.items() if one not in (None, {}, [])}
     for key, one in known.items():

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from tinysight.measure.records import TrainingTime
 from tinysight.report.chart import run_class
 from tinysight.report.drawing import Front, Key, Picture, Spot, draw
+from tinysight.report.settings import words_of
 from tinysight.report.text import bytes_text, duration_text
 from tinysight.runs.records import CandidateRecord
 
@@ -107,6 +108,8 @@ def _spot(one: Trained, css: str, metric: str) -> Spot:
 def _name(record: CandidateRecord, family: Sequence[CandidateRecord], variants: Mapping[str, str]) -> str:
     """Name a training by the network, where its stage trained several, and by the settings that differ there."""
     parts = _differing(record, family)
+    if len({_method(other) for other in family}) > 1:
+        parts.insert(0, _method(record))
     if record.parent and len({other.parent for other in family}) > 1:
         parts.insert(0, variants.get(record.parent, record.parent))
     return ", ".join(parts) or record.variant
@@ -114,12 +117,16 @@ def _name(record: CandidateRecord, family: Sequence[CandidateRecord], variants: 
 
 def _differing(record: CandidateRecord, family: Sequence[CandidateRecord]) -> list[str]:
     """Return the settings of a record that others of its family have otherwise; words alone where they tell enough."""
-    own = [key for key in record.config if _differs(key, family)]
+    rivals = [other for other in family if (other.parent, _method(other)) == (record.parent, _method(record))]
+    own = [key for key in record.config if _differs(key, rivals or family)]
     words = [key for key in own if isinstance(record.config[key], str)]
-    rivals = [other for other in family if other.parent == record.parent]
     alike = [other for other in rivals if all(other.config.get(key) == record.config[key] for key in words)]
     shown = words if words and len(alike) == 1 else own
-    return [record.config[key] if key in words else f"{key} {record.config[key]}" for key in shown]
+    return [record.config[key] if key in words else words_of(key, record.config[key]) for key in shown]
+
+
+def _method(record: CandidateRecord) -> str:
+    return str(record.steps[-1]["method"]) if record.steps else ""
 
 
 def _differs(key: str, family: Sequence[CandidateRecord]) -> bool:

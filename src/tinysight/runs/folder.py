@@ -161,6 +161,10 @@ def read_candidates(run: Path) -> list[CandidateRecord]:
     return records
 
 
+LONGEST_VALUE = 120
+"""Characters of a setting that a message quotes."""
+
+
 def differences(before: Any, after: Any, where: str = "") -> list[str]:
     """Name every place where two JSON-like plans differ, as ``key: before -> after``."""
     before, after = json.loads(json.dumps(before, default=str)), json.loads(json.dumps(after, default=str))
@@ -169,7 +173,16 @@ def differences(before: Any, after: Any, where: str = "") -> list[str]:
         for key in sorted(before.keys() | after.keys()):
             found += differences(before.get(key), after.get(key), f"{where}.{key}" if where else key)
         return found
-    return [] if before == after else [f"{where}: {json.dumps(before)} -> {json.dumps(after)}"]
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        pairs = list(zip(before, after, strict=True))
+        if any(isinstance(one, dict) for pair in pairs for one in pair):
+            return [line for number, pair in enumerate(pairs) for line in differences(*pair, f"{where}.{number}")]
+    return [] if before == after else [f"{where}: {_short(before)} -> {_short(after)}"]
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
 
 
 def next_free(folder: Path, name: str) -> Path:

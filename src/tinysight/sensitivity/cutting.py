@@ -86,7 +86,7 @@ def print_cutting(run: Path, candidate: str, criterion: str, images: int, *, tru
     ordered = sorted(_by_layer(found), key=lambda scores: min(score.score for score in scores))
     _print(ordered, whole, job.task.metric)
     picture = kept.with_suffix(".png")
-    shown = f"{record.variant}, {criterion}, {counted(images, 'training image')}"
+    shown = f"{shortened(record.variant, 40)}, {criterion}, {counted(min(images, len(job.train)), 'training image')}"
     _draw(_by_layer(found), whole, job.task.metric, shown, picture)
     return picture
 
@@ -171,7 +171,7 @@ def _draw(layers: Sequence[Sequence[Score]], whole: float, metric: str, shown: s
         axes.set_yticks(range(len(layers)), [scores[0].layer for scores in layers], fontsize=7.5)
         axes.set_ylim(len(layers) - 0.4, -0.6)
         axes.set_xlabel(f"{metric} on training images, %, when this layer alone, with what hangs on it, is cut")
-        axes.set_title(shortened(shown, 80), fontsize=11, pad=26)
+        axes.set_title(shown, fontsize=11, pad=26)
         axes.grid(axis="x", color="#e3e7eb", lw=0.6)
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.tick_params(axis="y", length=0)

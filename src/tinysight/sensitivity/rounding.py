@@ -57,7 +57,7 @@ def print_rounding(run: Path, candidate: str, images: int, *, trust: bool = Fals
     if network.precision.stored != "int8":
         raise UserError(
             f"{record.variant} computes in float, so no layer of it is rounded: "
-            f"name a candidate in int8 with --candidate ('tinysight report {run}' lists them)"
+            f"name one in int8 with --candidate ({run / 'results.csv'} lists them)"
         )
     exported = _exported(network.float_part)
     looked_at = CalibrationImages(network, spread(job.train, images))
@@ -74,7 +74,9 @@ def print_rounding(run: Path, candidate: str, images: int, *, trust: bool = Fals
     folder = run / "sensitivity"
     folder.mkdir(exist_ok=True)
     picture = folder / f"{digest_of([record.id, 'rounding', images, job.data_digest])}.png"
-    _draw(drifts, blame.together, f"{record.variant}, {counted(len(looked_at), 'training image')}", picture)
+    _draw(
+        drifts, blame.together, f"{shortened(record.variant, 50)}, {counted(len(looked_at), 'training image')}", picture
+    )
     return picture
 
 
@@ -95,6 +97,8 @@ def _print(drifts: Mapping[str, float], whole: float, images: int) -> None:
     for layer in sorted(drifts, key=lambda layer: -drifts[layer]):
         table.add_row(layer, f"{drifts[layer]:.4f}")
     console.print(table)
+    if BETWEEN in drifts:
+        console.print(f"\n{BETWEEN[0].upper()}{BETWEEN[1:]}: sums, poolings and whatever else rounds what it reads.")
     console.print(
         f"\nAll together: {whole:.4f} of the scores' own spread, on {counted(images, 'training image')}",
         highlight=False,
@@ -117,7 +121,7 @@ def _draw(drifts: Mapping[str, float], whole: float, shown: str, path: Path) -> 
         axes.set_yticks(range(len(layers)), layers, fontsize=7.5)
         axes.set_ylim(len(layers) - 0.4, -0.6)
         axes.set_xlabel("drift of the scores, over their own spread, when this layer alone is rounded")
-        axes.set_title(shortened(shown, 80), fontsize=11, pad=22)
+        axes.set_title(shown, fontsize=11, pad=22)
         axes.grid(axis="x", color="#e3e7eb", lw=0.6)
         axes.set_axisbelow(True)
         axes.spines[["top", "right", "left"]].set_visible(False)

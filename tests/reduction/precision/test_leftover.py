@@ -9,6 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tinysight.engines import ENGINES
 from tinysight.reduction.precision.leftover import store_leftover_weights
+from tinysight.reduction.precision.placement import layers_of
 from tinysight.reduction.precision.record import PrecisionRecord, TensorPrecision
 from tinysight.reduction.precision.writer import write
 
@@ -71,6 +72,11 @@ def test_what_the_quantizer_decided_stays(exported):
     decided = TensorPrecision(dtype="int8", scale=(0.5,))
     record = store_leftover_weights(PrecisionRecord(tensors={"conv": decided}), exported)
     assert record.tensors["conv"] == decided
+
+
+def test_layers_that_shall_stay_in_float_do(exported):
+    (layer,) = [each.name for each in layers_of(exported) if each.weight == "conv"]
+    assert "conv" not in store_leftover_weights(PrecisionRecord(), exported, [layer]).tensors
 
 
 def test_a_channel_of_zeros_stays_zero(exported):

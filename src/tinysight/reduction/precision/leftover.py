@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from tinysight.reduction.precision.placement import layers_named
 from tinysight.reduction.precision.record import PrecisionRecord, TensorPrecision
 
 __all__ = ["channel_scales", "store_leftover_weights"]
@@ -17,17 +20,21 @@ FEWEST_VALUES = 16
 """Smaller weights gain less than their scales and zero points cost."""
 
 
-def store_leftover_weights(record: PrecisionRecord, exported: onnx.ModelProto) -> PrecisionRecord:
+def store_leftover_weights(
+    record: PrecisionRecord, exported: onnx.ModelProto, ignored: Collection[str] = ()
+) -> PrecisionRecord:
     """Add to ``record`` every convolution's float weight that it leaves alone, as int8 with a scale for each channel.
 
     Quantizers pass over layers such as squeeze-and-excitation. These cost no time, but in a small network more bytes in
-    float32 than all the rest in int8. Each channel's largest value becomes 127: no data is needed.
+    float32 than all the rest in int8. Each channel's largest value becomes 127: no data is needed. The layers
+    ``ignored``, as for ``layers_named``, were passed over because rounding hurts them: they stay as they are.
     """
+    spared = {layer.weight for layer in layers_named(exported, ignored)}
     constants = {constant.name: constant for constant in exported.graph.initializer}
     tensors = dict(record.tensors)
     for node in exported.graph.node:
         axis = CHANNELS.get(node.op_type)
-        if axis is None or node.input[1] in tensors or node.input[1] not in constants:
+        if axis is None or node.input[1] in tensors or node.input[1] in spared or node.input[1] not in constants:
             continue
         values = numpy_helper.to_array(constants[node.input[1]])
         if values.dtype != np.float32 or values.size < FEWEST_VALUES or not np.isfinite(values).all():

@@ -34,7 +34,7 @@ class Tuning(PrecisionReduction):
     ``ignored`` stay in float. As for ``int8``, a file that drifts further than ``max_drift`` is refused.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     images: int = Field(128, ge=1)
     epochs: int = Field(10, ge=1, le=100_000)
@@ -115,6 +115,6 @@ class Tuning(PrecisionReduction):
         from tinysight.reduction.precision.guard import refuse_collapse
         from tinysight.reduction.precision.leftover import store_leftover_weights
 
-        record = store_leftover_weights(network.record(), exported)
+        record = store_leftover_weights(network.record(), exported, self.ignored)
         bound = self.max_drift
         return record, "" if bound is None else refuse_collapse(exported, record, images, bound, context)
