@@ -1,7 +1,7 @@
 """Every number format and every way to int8 of trained networks, on every engine: quality, bytes, times, drift.
 
     python benchmarks/precision.py facade_ads=RUN/candidates/ID camvid=RUN/candidates/ID [--only qat] [--seeds 3]
-    python benchmarks/precision.py --times [--threads 1]    # on a quiet machine, when all rows are there
+    python benchmarks/precision.py facade_ads=RUN/candidates/ID --times    # on a quiet machine, when all rows are there
 
 Each network is a candidate of a finished run of the recipe of that name, whose data it is judged on. The files are kept
 in runs/precision. Rows are added to docs/results/precision.jsonl as they finish, and docs/results/precision.md is
@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from tinysight.config import digest_of
+from tinysight.data import InputPolicy
 from tinysight.engines import ENGINES, Compiled
 from tinysight.engines.bundle import Bundle
 from tinysight.engines.export import export_onnx
@@ -30,21 +31,26 @@ from tinysight.errors import UserError
 from tinysight.files import write_text
 from tinysight.job import Job, job_from_recipe
 from tinysight.measure.latency import interleave, speedup
-from tinysight.measure.quality import evaluate
+from tinysight.measure.quality import PerImage, evaluate
 from tinysight.progress import Progress
 from tinysight.recipe import load_recipe
 from tinysight.reduction.artifact import make_artifact
+from tinysight.reduction.distillation.distil import Distil
 from tinysight.reduction.network import Network, load_network
 from tinysight.reduction.precision.trial import CalibrationImages, drift
 from tinysight.reduction.precision.tuning import Tuning
 from tinysight.reduction.step import Context, NotApplicable
 from tinysight.reduction.table import METHODS
 from tinysight.report.text import bytes_text, counted, duration_text
+from tinysight.search.floor import compare
+from tinysight.training.teachers import EagerTeacher
 
 ROOT = Path(__file__).parent.parent
 ROWS, PAGE = ROOT / "docs/results/precision.jsonl", ROOT / "docs/results/precision.md"
+NOTES = ROOT / "docs/results/precision.notes.md"
 FILES = ROOT / "runs/precision"
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "float32, taught by itself": ("distil", {"epochs": 5, "learning_rate": 1e-4, "weight_decay": 0.0, "views": 0}),
     "bf16": ("bf16", {}),
     "fp16": ("fp16", {}),
     "int16": ("int16", {}),
@@ -61,16 +67,28 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 ROUNDS, RUNS = 9, 5
 DRIFTED = 16
 """Training images on which scores are compared."""
+ABOUT = """\
+Made by `benchmarks/precision.py`. Every number is of the exported file on the engine: the metric on validation photos, in
+points against the same network in float32, gains positive, with the 95 % interval of the paired bootstrap over photos; how
+many times as fast as that, timed in turn, with the 5th and 95th percentile of the rounds; *drift*, the root mean square
+error of the scores over their own spread, on 16 training photos; and the time the method took.
+
+128 training photos calibrate. What is trained sees all of them for five epochs; where there are several seeds, its points
+are their mean and range. *float32, taught by itself* is the control of quantization-aware training: as many epochs, at the
+same rate and with the same teacher, but nothing rounded."""
+TRAINED = (Tuning, Distil)
+"""Methods whose result depends on a seed."""
 
 
-def context_of(job: Job, engine: str, seed: int, folder: Path) -> Context:
-    """Return what a precision may use of a job; ``folder`` holds the float export."""
+def context_of(job: Job, network: Network, engine: str, seed: int, folder: Path) -> Context:
+    """Return what a method may use of a job; ``folder`` holds the float export, and the network is its own teacher."""
 
     def not_asked(*_given: Any) -> Any:
-        raise AssertionError("no precision asks a teacher or times a module")
+        raise AssertionError("nothing here shares views or times a module")
 
     return Context(
-        task=job.task, train=job.train, held_out=frozenset, teacher=None, ask_teacher=not_asked, parent="network",
+        task=job.task, train=job.train, held_out=frozenset, teacher=network, parent="network",
+        ask_teacher=lambda: EagerTeacher(network.copy().scores, "cpu"),
         device="cpu", seed=seed, engine=engine, threads=1, augment=job.augment, folder=folder / f"training_{seed}",
         shared=not_asked, float_export=lambda _network: folder / "float.onnx", refuse_execution=ENGINES[engine].refuse,
         times_as_fast=not_asked, progress=Progress(quiet=True),
@@ -89,10 +107,10 @@ def measured(job: Job, network: Network, engine: str, variant: str, seeds: int, 
     exact = ENGINES[engine].compile(folder / "exact", threads=1)
     images = CalibrationImages(network, job.train)[:DRIFTED]
     line: dict[str, Any] = {"folder": folder.name, "quality": _quality(job, network, exact), "reduced": []}
-    for seed in reversed(range(seeds if issubclass(METHODS[method], Tuning) else 1)):
+    for seed in reversed(range(seeds if issubclass(METHODS[method], TRAINED) else 1)):
         started = time.monotonic()
         try:
-            reduced = METHODS[method](**settings).reduce(network, context_of(job, engine, seed, folder))
+            reduced = METHODS[method](**settings).reduce(network, context_of(job, network, engine, seed, folder))
         except (NotApplicable, UserError) as reason:
             return {"why": str(reason)}
         line["seconds"] = time.monotonic() - started
@@ -109,16 +127,21 @@ def measured(job: Job, network: Network, engine: str, variant: str, seeds: int, 
     }
 
 
-def timed(line: dict[str, Any], threads: int) -> dict[str, Any]:
-    """Time the two files of a row in turn."""
+def compared(job: Job, line: dict[str, Any], threads: int) -> dict[str, Any]:
+    """Time the two files of a row in turn, and compare them photo by photo."""
     engine, folder = ENGINES[line["engine"]], FILES / line["folder"]
     exact = engine.compile(folder / "exact", threads=threads)
     rounded = engine.compile(folder / "rounded", threads=threads, execute=line["execute"])
-    image = np.zeros(Bundle.open(folder / "exact").input.shape, np.float32)
+    policy = Bundle.open(folder / "exact").input
+    image = np.zeros(policy.shape, np.float32)
     times = interleave({"exact": _timer(exact, image), "rounded": _timer(rounded, image)}, rounds=ROUNDS, runs=RUNS)
     return {
         "threads": threads,
         "cpu": processor().name,
+        "input": [policy.height, policy.width],
+        "photos": len(job.dataset.split("val")),
+        "engine_version": engine.version(),
+        "drop": compare(job.task, *(_per_image(job, policy, each) for each in (exact, rounded)), 0.0).model_dump(),
         "ms": [float(np.median(times[each])) for each in ("exact", "rounded")],
         "speedup": speedup("float32", times["exact"], times["rounded"]).model_dump(),
     }
@@ -137,12 +160,17 @@ def _timer(network: Compiled, image: Any) -> Callable[[int, int], list[float]]:
 
 
 def _quality(job: Job, network: Network, engine: Compiled) -> float:
-    per_image = evaluate(engine, network.input, job.task, job.dataset.split("val"), lambda: None)
-    return 100 * job.task.score(per_image.statistics)
+    return 100 * job.task.score(_per_image(job, network.input, engine).statistics)
+
+
+def _per_image(job: Job, policy: InputPolicy, engine: Compiled) -> PerImage:
+    return evaluate(engine, policy, job.task, job.dataset.split("val"), lambda: None)
 
 
 def in_words(variant: str, line: dict[str, Any]) -> str:
     """Say whether this processor executes the format, converts it, or only stores it."""
+    if METHODS[VARIANTS[variant][0]].changes != "precision":
+        return "float32"
     if METHODS[VARIANTS[variant][0]].storage_only:
         return "storage only: converted to float32 when it is loaded"
     if line["integer_layers"]:
@@ -154,13 +182,7 @@ def page(lines: list[dict[str, Any]]) -> Iterator[str]:
     """Yield the page, a table for each network and engine."""
     yield "# Number formats and ways to int8"
     yield ""
-    yield (
-        "Made by `benchmarks/precision.py`. Every number is of the exported file on the engine: the metric on "
-        "validation photos, in points against the same network in float32; how many times as fast as that, timed in "
-        "turn, with the 5th and 95th percentile of the rounds; *drift*, the root mean square error of the scores over "
-        "their own spread, on training photos; and the time the method took. Calibration, thresholds and training saw "
-        "training photos alone."
-    )
+    yield ABOUT
     for network, engine in dict.fromkeys((line["network"], line["engine"]) for line in lines):
         own = [line for line in lines if (line["network"], line["engine"]) == (network, engine)]
         done = [line for line in own if "why" not in line]
@@ -168,9 +190,7 @@ def page(lines: list[dict[str, Any]]) -> Iterator[str]:
         yield f"## {network} on {engine}"
         yield ""
         if done:
-            at = next((f"; {line['cpu']}, {counted(line['threads'], 'thread')}" for line in done if "cpu" in line), "")
-            size = bytes_text(done[0]["bytes"][0])
-            yield f"{done[0]['metric']} {done[0]['quality']:.2f} in float32, {size}{at}."
+            yield f"{done[0]['metric']} {done[0]['quality']:.2f} in float32, {', '.join(_conditions(done))}."
             yield ""
         yield "| format | points | bytes | times as fast | drift | took | how it runs here |"
         yield "|---|---|---|---|---|---|---|"
@@ -185,15 +205,27 @@ def _cells(line: dict[str, Any]) -> str:
     if "why" in line:
         return _row([line["variant"], "–", "–", "–", "–", "–", line["why"]])
     return _row([
-        line["variant"], _points(line), bytes_text(line["bytes"][1]), _times(line), f"{line['drift']:.3f}",
+        line["variant"], _points(line), bytes_text(line["bytes"][1]), _times(line), f"{line['drift']:.2g}",
         duration_text(line["seconds"]), in_words(line["variant"], line),
     ])  # fmt: skip
 
 
+def _conditions(done: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield what holds for all rows of a table."""
+    yield bytes_text(done[0]["bytes"][0])
+    for line in done:
+        if "cpu" in line:
+            yield f"{line['ms'][0]:.2f} ms; {line['photos']} photos, {' x '.join(map(str, line['input']))} pixels"
+            yield f"{line['engine']} {line['engine_version']}, {counted(line['threads'], 'thread')}, {line['cpu']}"
+            return
+
+
 def _points(line: dict[str, Any]) -> str:
     points = [after - line["quality"] for after in line["reduced"]]
-    spread = f" ({min(points):+.2f} to {max(points):+.2f}, {len(points)} seeds)" if len(points) > 1 else ""
-    return f"{sum(points) / len(points):+.2f}{spread}"
+    if len(points) > 1:
+        return f"{sum(points) / len(points):+.2f}, {len(points)} seeds {min(points):+.2f} to {max(points):+.2f}"
+    interval = f" ({-line['drop']['high']:+.2f} to {-line['drop']['low']:+.2f})" if "drop" in line else ""
+    return f"{points[0]:+.2f}{interval}"
 
 
 def _times(line: dict[str, Any]) -> str:
@@ -204,32 +236,34 @@ def _times(line: dict[str, Any]) -> str:
 def write(lines: list[dict[str, Any]]) -> None:
     """Write rows and page anew."""
     write_text(ROWS, "".join(f"{json.dumps(line)}\n" for line in lines))
-    write_text(PAGE, "\n".join(page(lines)) + "\n")
+    notes = f"\n{NOTES.read_text(encoding='utf-8')}" if NOTES.is_file() else ""
+    write_text(PAGE, "\n".join(page(lines)) + f"\n{notes}")
 
 
 def main() -> int:
     """Do every row that is not there yet, or time all that are there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("networks", nargs="*", metavar="RECIPE=CHECKPOINT")
+    parser.add_argument("networks", nargs="+", metavar="RECIPE=CHECKPOINT")
     parser.add_argument("--only", default="", help="do the variants whose name holds this text")
     parser.add_argument("--engines", nargs="+", default=list(ENGINES))
     parser.add_argument("--seeds", type=int, default=1, help="how often to train what is trained")
-    parser.add_argument("--times", action="store_true", help="time the rows that are there")
+    parser.add_argument("--times", action="store_true", help="time and compare the rows that are there")
     parser.add_argument("--threads", type=int, default=processor().usable_cores, help="for --times")
     args = parser.parse_args()
     lines = [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.is_file() else []
-    for line in lines if args.times else ():
-        if (FILES / line.get("folder", "missing")).is_dir():
-            line |= timed(line, args.threads)
-            write(lines)
-            print(_cells(line), flush=True)
     for recipe, _, checkpoint in (given.partition("=") for given in args.networks):
         network = load_network(Path(checkpoint))
         job = job_from_recipe(load_recipe(ROOT / f"recipes/{recipe}.yaml"), Path(checkpoint).parents[1] / "data.json")
-        for engine, variant in product(args.engines, VARIANTS):
+        name = f"{network.spec.label} of {recipe}"
+        for line in lines if args.times else ():
+            if line["network"] == name and line["engine"] in args.engines and "why" not in line:
+                line |= compared(job, line, args.threads)
+                write(lines)
+                print(_cells(line), flush=True)
+        for engine, variant in () if args.times else product(args.engines, VARIANTS):
             method, settings = VARIANTS[variant]
             key = {
-                "network": f"{network.spec.label} of {recipe}", "engine": engine, "variant": variant,
+                "network": name, "engine": engine, "variant": variant,
                 "made_with": [METHODS[method].version, settings],
             }  # fmt: skip
             if args.only not in variant or any(key.items() <= line.items() for line in lines):
