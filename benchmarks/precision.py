@@ -68,14 +68,14 @@ ROUNDS, RUNS = 9, 5
 DRIFTED = 16
 """Training images on which scores are compared."""
 ABOUT = """\
-Made by `benchmarks/precision.py`. Every number is of the exported file on the engine: the metric on validation photos, in
-points against the same network in float32, gains positive, with the 95 % interval of the paired bootstrap over photos; how
-many times as fast as that, timed in turn, with the 5th and 95th percentile of the rounds; *drift*, the root mean square
-error of the scores over their own spread, on 16 training photos; and the time the method took.
+Made by `benchmarks/precision.py`. Every number is of the exported file on the engine: the metric on validation
+photos, in points against the same network in float32, gains positive, with the 95 % interval of the paired bootstrap
+over photos; how many times as fast as that, timed in turn, with the 5th and 95th percentile of the rounds; *drift*,
+the root mean square error of the scores over their own spread, on 16 training photos; and the time the method took.
 
-128 training photos calibrate. What is trained sees all of them for five epochs; where there are several seeds, its points
-are their mean and range. *float32, taught by itself* is the control of quantization-aware training: as many epochs, at the
-same rate and with the same teacher, but nothing rounded."""
+128 training photos calibrate. What is trained sees all of them for five epochs; where there are several seeds, its
+points are their mean and range. *float32, taught by itself* is the control of quantization-aware training: as many
+epochs, at the same rate and with the same teacher, but nothing rounded."""
 TRAINED = (Tuning, Distil)
 """Methods whose result depends on a seed."""
 
