@@ -15,8 +15,9 @@ __all__ = ["Map", "Repeats", "Spread", "maps_of", "repeats_of"]
 ON_A_LINE = {"seed", "epochs", "keep", "sparsity"}
 """Settings that a sweep's chart has an axis for."""
 
-FILLED = 0.75
-"""The share of a grid's places that make it one: some may have failed, but a few settings of two sweeps are none."""
+FEWEST, FILLED = 4, 0.75
+"""The places, and their share of a grid, that make it one: some may have failed, but a few settings of two sweeps are
+none."""
 
 LEAST_RANGE = 0.5
 """Points from the lightest to the darkest cell: smaller differences are not made to look large."""
@@ -120,6 +121,7 @@ def _grids(title: str, x: str, y: str, family: Sequence[CandidateRecord]) -> Ite
         for record in group:
             places[(record.config[x], record.config[y])].append(record)
         columns, rows = (tuple(sorted({place[axis] for place in places})) for axis in (0, 1))
-        if min(len(columns), len(rows)) > 1 and len(places) >= FILLED * len(columns) * len(rows):
+        filled = len(places) >= max(FEWEST, FILLED * len(columns) * len(rows))
+        if filled and min(len(columns), len(rows)) > 1:
             cells = {place: Spread.of(found) for place, found in places.items()}
             yield Map(f"{name}, {title}", x, y, columns, rows, cells)
