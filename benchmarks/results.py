@@ -38,6 +38,7 @@ PAGES = ROOT / "docs" / "results"
 
 FIGURES = {
     "maps": "quality over two settings at once",
+    "seeds": "every setting with the range of its seeds",
     "learning": "how the reference learned",
     "training": "quality against the time of training",
 }

@@ -39,7 +39,7 @@ def test_confusion_stands_side_by_side(tmp_path, classes):
     names = [f"class {number}" for number in range(classes)]
     write_confusion(tmp_path, [matrix("reference", classes), matrix("reduced", classes)], names)
     width, height = size_of(tmp_path / "confusion_matrix.png")
-    assert width == 2 * height
+    assert 1.5 * height < width < 2 * height, "two squares, and room for names"
 
 
 def test_names_are_taken_as_they_are(tmp_path):

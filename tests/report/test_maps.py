@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tinysight.measure.records import Quality
-from tinysight.report.figures import write_maps, write_sweeps, write_trainings
+from tinysight.report.figures import write_maps, write_repeats, write_sweeps, write_trainings
 from tinysight.report.maps import maps_of, repeats_of
 
 
@@ -87,16 +87,22 @@ def test_settings_are_named_by_what_sets_them_apart(taught, run_records):
     terms = {"hints": None, "attention": {"weight": 5.0, "taps": {"a": "a"}}}
     students = [taught(70, terms=given, seed=s) for given in ({}, terms) for s in (0, 1)]
     (found,) = repeats_of([*run_records, *students])
-    assert {name for name, _ in found.rows} == {"distil, terms none", "distil, terms attention taps a weight 5.0"}
+    assert {name for name, _ in found.rows} == {"distil", "distil, terms attention taps a weight 5.0"}
 
 
 def test_one_seed_is_no_repeat(taught, run_records):
     assert repeats_of([*run_records, taught(70)]) == []
 
 
-@pytest.mark.parametrize("write", [write_maps, write_sweeps, write_trainings])
+@pytest.mark.parametrize("write", [write_maps, write_repeats, write_sweeps, write_trainings])
 def test_a_picture_of_what_a_run_no_longer_has_goes(run_records, tmp_path, write):
-    for name in ("maps", "sweeps", "training"):
+    for name in ("maps", "seeds", "sweeps", "training"):
         (tmp_path / f"{name}.png").write_bytes(b"old")
     write(tmp_path, run_records[:1], "mIoU")
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_seeds_are_drawn(taught, run_records, tmp_path):
+    students = [taught(70 + s, "finetune", seed=s) for s in (0, 1)] + [taught(72 + s, seed=s) for s in (0, 1)]
+    write_repeats(tmp_path, [*run_records, *students], "mIoU")
+    assert (tmp_path / "seeds.png").read_bytes().startswith(b"\x89PNG")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from tinysight.measure.records import Speedup
 from tinysight.report.compared import ComparedRun
 from tinysight.report.lineage import chain_to
+from tinysight.report.settings import UNSET
 from tinysight.report.text import bytes_text, count_text, counted, latency_text, points_text, speedup_text
 from tinysight.runs.records import CandidateRecord
 
@@ -218,10 +219,6 @@ def _variant_text(variant: Any) -> str:
     if not isinstance(variant, Mapping):
         return _words(variant)
     return ", ".join(f"{method} {_words(own)}".strip() if own else str(method) for method, own in variant.items())
-
-
-UNSET: tuple[Any, ...] = (None, {}, [])
-"""What says nothing inside a group of settings."""
 
 
 def _words(value: Any) -> str:

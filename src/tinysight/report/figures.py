@@ -16,7 +16,7 @@ from tinysight.files import draft_of, write_atomically
 from tinysight.report.classes import Matrix
 from tinysight.report.curves import Sweep, Watched, sweeps_of, watched_of
 from tinysight.report.labels import Box, place, text_width
-from tinysight.report.maps import Map, maps_of
+from tinysight.report.maps import Map, Repeats, maps_of, repeats_of
 from tinysight.report.marks import Mark, lowest_shown, marks_of, pareto_front
 from tinysight.report.text import shortened
 from tinysight.report.time_axis import time_axis
@@ -24,11 +24,12 @@ from tinysight.report.trainings import Trained, front_of, trained
 from tinysight.runs.records import CandidateRecord
 
 __all__ = [
-    "png_figure", "write_confusion", "write_maps", "write_results", "write_sweeps", "write_trainings", "write_watched",
+    "png_figure", "write_confusion", "write_maps", "write_repeats", "write_results", "write_sweeps", "write_trainings",
+    "write_watched",
 ]  # fmt: skip
 
 RESULTS, CONFUSION, SWEEPS, MAPS = "results.png", "confusion_matrix.png", "sweeps.png", "maps.png"
-TRAININGS, LEARNING = "training.png", "learning.png"
+SEEDS, TRAININGS, LEARNING = "seeds.png", "training.png", "learning.png"
 COLOURS = {
     "unacceptable": "#b3261e",
     "undecided": "#b98500",
@@ -49,6 +50,9 @@ FEW_LINES, SHORT_LINE, LONGEST_LINE = 6, 40, 90
 """More or longer names of lines stand below the chart, and never longer than the last."""
 FEW_CLASSES, LONGEST_CLASS = 12, 24
 """Cells of more classes are too small for numbers."""
+ROOM_FOR_NAMES = 0.6
+"""Inches below and above a confusion matrix."""
+LONGEST_SETTING = 80
 
 
 class Bubble(NamedTuple):
@@ -78,7 +82,7 @@ def write_results(run: Path, records: Sequence[CandidateRecord], metric: str, ma
 def write_confusion(run: Path, matrices: Sequence[Matrix], classes: Sequence[str]) -> None:
     """Write ``confusion_matrix.png``: one matrix a network, each row in shares of the truth."""
     side = min(10.0, 2.6 + 0.3 * max(6, len(classes)))
-    with png_figure(run / CONFUSION, side * len(matrices), side) as figure:
+    with png_figure(run / CONFUSION, side * len(matrices), side + ROOM_FOR_NAMES) as figure:
         for axes, matrix in zip(figure.subplots(1, len(matrices), squeeze=False)[0], matrices, strict=True):
             _draw_confusion(axes, matrix, classes)
 
@@ -103,6 +107,19 @@ def write_maps(run: Path, records: Sequence[CandidateRecord], metric: str) -> No
     with png_figure(run / MAPS, (1.6 + 0.9 * max(3, width)) * len(maps), 1.6 + 0.6 * max(3, height)) as figure:
         for axes, one in zip(figure.subplots(1, len(maps), squeeze=False)[0], maps, strict=True):
             _draw_map(axes, one, metric)
+
+
+def write_repeats(run: Path, records: Sequence[CandidateRecord], metric: str) -> None:
+    """Write ``seeds.png``: every setting that has several seeds, the best mean on top."""
+    repeats = repeats_of(records)
+    if _none_left(repeats, run / SEEDS):
+        return
+    rows = sum(len(one.rows) + 3 for one in repeats)
+    with png_figure(run / SEEDS, 9.0, 0.6 + 0.24 * rows) as figure:
+        heights = [len(one.rows) + 1 for one in repeats]
+        panels = figure.subplots(len(repeats), 1, squeeze=False, height_ratios=heights)[:, 0]
+        for axes, one in zip(panels, repeats, strict=True):
+            _draw_repeats(axes, one, metric)
 
 
 def write_watched(run: Path, records: Sequence[CandidateRecord]) -> None:
@@ -350,6 +367,21 @@ def _draw_map(axes: Any, drawn: Map, metric: str) -> None:
         place = drawn.columns.index(column), drawn.rows.index(row)
         colour = "white" if drawn.share(cell) > 0.5 else "#1b1f24"
         axes.text(*place, f"{cell.mean:.2f}", ha="center", va="center", color=colour, fontsize=9)
+
+
+def _draw_repeats(axes: Any, drawn: Repeats, metric: str) -> None:
+    """Draw a row a setting: its seeds, from the least to the largest, and their mean."""
+    for row, (_, spread) in enumerate(drawn.rows):
+        axes.plot([spread.low, spread.high], [row, row], color="#b9c3cc", lw=4, solid_capstyle="round", zorder=1)
+        axes.scatter(spread.mean, row, color=LINES[0], s=26, zorder=2)
+    axes.set_yticks(range(len(drawn.rows)), [shortened(name, LONGEST_SETTING) for name, _ in drawn.rows], fontsize=8)
+    axes.set_ylim(len(drawn.rows) - 0.4, -0.6)
+    seeds = max(spread.seeds for _, spread in drawn.rows)
+    axes.set_xlabel(f"{metric} on val, %: mean and range of up to {seeds} seeds")
+    axes.set_title(shortened(drawn.title, LONGEST_SETTING), fontsize=10, loc="left")
+    axes.grid(axis="x", color="#e3e7eb", lw=0.6)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
 
 
 def _shade(drawn: Map, place: tuple[float, float]) -> float:

@@ -20,6 +20,7 @@ from tinysight.report.curves import sweep_panels, training_curves, watched_panel
 from tinysight.report.figures import (
     write_confusion,
     write_maps,
+    write_repeats,
     write_results,
     write_sweeps,
     write_trainings,
@@ -68,6 +69,7 @@ def write_report(
     write_results(run, records, task.metric, goal.max_drop)
     write_sweeps(run, records, task.metric)
     write_maps(run, records, task.metric)
+    write_repeats(run, records, task.metric)
     write_watched(run, records)
     write_trainings(run, records, task.metric)
     page = environment().get_template("page.html").render(

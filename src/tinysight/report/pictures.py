@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -190,13 +191,15 @@ def _store(path: Path, content: bytes) -> None:
 
 def _side_by_side(row: Row) -> NDArray[np.uint8]:
     height, width = row.panels[0].picture.shape[:2]
-    paper = Image.new("RGB", (len(row.panels) * (width + GAP) - GAP, height + CAPTION), PAPER)
+    font = ImageFont.load_default(TEXT)
+    captions = [panel.name if panel.score is None else f"{panel.name}  {100 * panel.score:.1f}" for panel in row.panels]
+    # Small photos stand apart as far as their captions are wide.
+    column = GAP + max(width, *(math.ceil(font.getlength(caption)) for caption in captions))
+    paper = Image.new("RGB", (len(captions) * column - GAP, height + CAPTION), PAPER)
     draw = ImageDraw.Draw(paper)
-    for number, panel in enumerate(row.panels):
-        left = number * (width + GAP)
-        paper.paste(Image.fromarray(panel.picture), (left, CAPTION))
-        text = panel.name if panel.score is None else f"{panel.name}  {100 * panel.score:.1f}"
-        draw.text((left, CAPTION // 2), text, INK, ImageFont.load_default(TEXT), anchor="lm")
+    for number, (panel, caption) in enumerate(zip(row.panels, captions, strict=True)):
+        paper.paste(Image.fromarray(panel.picture), (number * column, CAPTION))
+        draw.text((number * column, CAPTION // 2), caption, INK, font, anchor="lm")
     return np.asarray(paper, np.uint8)
 
 

@@ -8,7 +8,10 @@ from typing import Any, NamedTuple
 
 from tinysight.runs.records import CandidateRecord
 
-__all__ = ["Setting", "names_of", "seed_of", "setting_of", "title_of", "words_of"]
+__all__ = ["UNSET", "Setting", "names_of", "seed_of", "setting_of", "title_of", "words_of"]
+
+UNSET: tuple[Any, ...] = (None, {}, [])
+"""Values of a setting that nobody gave."""
 
 
 class Setting(NamedTuple):
@@ -32,7 +35,7 @@ def seed_of(record: CandidateRecord) -> Any:
 
 
 def names_of(settings: Sequence[Setting]) -> list[str]:
-    """Name each setting by its method and by what differs between those of the same method."""
+    """Name each setting by its method and by what it sets otherwise than others of the same method."""
     return [", ".join([setting.method, *_differing(setting, settings)]) for setting in settings]
 
 
@@ -49,7 +52,7 @@ def words_of(key: str, value: Any) -> str:
 def _differing(setting: Setting, settings: Sequence[Setting]) -> Iterator[str]:
     alike = [json.loads(other.config) for other in settings if other.method == setting.method]
     for key, value in json.loads(setting.config).items():
-        if any(other.get(key) != value for other in alike):
+        if value not in UNSET and any(other.get(key) != value for other in alike):
             yield words_of(key, value)
 
 
@@ -61,7 +64,7 @@ def _words(value: Any) -> Iterator[str]:
     if not isinstance(value, dict):
         yield "none" if value is None else str(value).rstrip("/").rpartition("/")[2]
         return
-    known = {key: one for key, one in value.items() if one not in (None, {}, [])}
+    known = {key: one for key, one in value.items() if one not in UNSET}
     for key, one in known.items():
         yield from (key,) if key == one else (key, *_words(one))
     if not known:
