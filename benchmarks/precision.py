@@ -50,7 +50,7 @@ ROWS, PAGE = ROOT / "docs/results/precision.jsonl", ROOT / "docs/results/precisi
 NOTES = ROOT / "docs/results/precision.notes.md"
 FILES = ROOT / "runs/precision"
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "float32, taught by itself": ("distil", {"epochs": 5, "learning_rate": 1e-4, "weight_decay": 0.0, "views": 0}),
+    "float32, taught by itself": ("distil", {"learning_rate": 1e-4, "weight_decay": 0.0, "views": 0}),
     "bf16": ("bf16", {}),
     "fp16": ("fp16", {}),
     "int16": ("int16", {}),
@@ -60,11 +60,12 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "int8, MSE": ("int8", {"ranges": "mse", "max_drift": None}),
     "int8, entropy": ("int8", {"ranges": "entropy", "max_drift": None}),
     "int8, MSE, biases as they are": ("int8", {"ranges": "mse", "correct_biases": False, "max_drift": None}),
-    "trained thresholds (FAT)": ("fat", {"epochs": 5, "max_drift": None}),
-    "quantization-aware": ("qat", {"epochs": 5, "max_drift": None}),
-    "quantization-aware, learned steps": ("qat", {"epochs": 5, "steps": "learned", "max_drift": None}),
+    "trained thresholds (FAT)": ("fat", {"max_drift": None}),
+    "quantization-aware": ("qat", {"max_drift": None}),
+    "quantization-aware, learned steps": ("qat", {"steps": "learned", "max_drift": None}),
 }
 ROUNDS, RUNS = 9, 5
+EPOCHS = 5
 DRIFTED = 16
 """Training images on which scores are compared."""
 ABOUT = """\
@@ -73,7 +74,7 @@ photos, in points against the same network in float32, gains positive, with the 
 over photos; how many times as fast as that, timed in turn, with the 5th and 95th percentile of the rounds; *drift*,
 the root mean square error of the scores over their own spread, on 16 training photos; and the time the method took.
 
-128 training photos calibrate. What is trained sees all of them for five epochs; where there are several seeds, its
+128 training photos calibrate. What is trained sees all photos for five epochs unless a row says otherwise; where there are several seeds, its
 points are their mean and range. *float32, taught by itself* is the control of quantization-aware training: as many
 epochs, at the same rate and with the same teacher, but nothing rounded."""
 TRAINED = (Tuning, Distil)
@@ -95,12 +96,20 @@ def context_of(job: Job, network: Network, engine: str, seed: int, folder: Path)
     )  # fmt: skip
 
 
-def measured(job: Job, network: Network, engine: str, variant: str, seeds: int, folder: Path) -> dict[str, Any]:
+def settings_of(variant: str, epochs: int) -> tuple[str, dict[str, Any]]:
+    """Return a variant's method and settings; what is trained is trained for so many epochs."""
+    method, settings = VARIANTS[variant]
+    return method, settings | ({"epochs": epochs} if issubclass(METHODS[method], TRAINED) else {})
+
+
+def measured(
+    job: Job, network: Network, engine: str, variant: tuple[str, dict[str, Any]], seeds: int, folder: Path
+) -> dict[str, Any]:
     """Make the float file and the variant's in ``folder`` and compare them on one engine, but for their times.
 
     What is trained is trained once for each of the seeds; all but its quality is of the first.
     """
-    method, settings = VARIANTS[variant]
+    method, settings = variant
     folder.mkdir(parents=True, exist_ok=True)
     export_onnx(network.scores, network.example(), folder / "float.onnx")
     make_artifact(network, job.task, folder / "exact", folder / "float.onnx")
@@ -205,9 +214,14 @@ def _cells(line: dict[str, Any]) -> str:
     if "why" in line:
         return _row([line["variant"], "–", "–", "–", "–", "–", line["why"]])
     return _row([
-        line["variant"], _points(line), bytes_text(line["bytes"][1]), _times(line), f"{line['drift']:.2g}",
+        _named(line), _points(line), bytes_text(line["bytes"][1]), _times(line), f"{line['drift']:.2g}",
         duration_text(line["seconds"]), in_words(line["variant"], line),
     ])  # fmt: skip
+
+
+def _named(line: dict[str, Any]) -> str:
+    epochs = line["made_with"][1].get("epochs", EPOCHS)
+    return line["variant"] if epochs == EPOCHS else f"{line['variant']}, {counted(epochs, 'epoch')}"
 
 
 def _conditions(done: list[dict[str, Any]]) -> Iterator[str]:
@@ -247,6 +261,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="do the variants whose name holds this text")
     parser.add_argument("--engines", nargs="+", default=list(ENGINES))
     parser.add_argument("--seeds", type=int, default=1, help="how often to train what is trained")
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help="how long to train what is trained")
     parser.add_argument("--times", action="store_true", help="time and compare the rows that are there")
     parser.add_argument("--threads", type=int, default=processor().usable_cores, help="for --times")
     args = parser.parse_args()
@@ -261,14 +276,14 @@ def main() -> int:
                 write(lines)
                 print(_cells(line), flush=True)
         for engine, variant in () if args.times else product(args.engines, VARIANTS):
-            method, settings = VARIANTS[variant]
+            method, settings = settings_of(variant, args.epochs)
             key = {
                 "network": name, "engine": engine, "variant": variant,
                 "made_with": [METHODS[method].version, settings],
             }  # fmt: skip
             if args.only not in variant or any(key.items() <= line.items() for line in lines):
                 continue
-            found = measured(job, network, engine, variant, args.seeds, FILES / digest_of(key))
+            found = measured(job, network, engine, (method, settings), args.seeds, FILES / digest_of(key))
             lines.append(key | {"metric": job.task.metric} | found)
             write(lines)
             print(_cells(lines[-1]), flush=True)
