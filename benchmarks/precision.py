@@ -74,9 +74,9 @@ photos, in points against the same network in float32, gains positive, with the 
 over photos; how many times as fast as that, timed in turn, with the 5th and 95th percentile of the rounds; *drift*,
 the root mean square error of the scores over their own spread, on 16 training photos; and the time the method took.
 
-128 training photos calibrate. What is trained sees all photos for five epochs unless a row says otherwise; where there are several seeds, its
-points are their mean and range. *float32, taught by itself* is the control of quantization-aware training: as many
-epochs, at the same rate and with the same teacher, but nothing rounded."""
+128 training photos calibrate. What is trained sees all photos for five epochs unless a row says otherwise; where
+there are several seeds, its points are their mean and range. *float32, taught by itself* is the control of
+quantization-aware training: as many epochs, at the same rate and with the same teacher, but nothing rounded."""
 TRAINED = (Tuning, Distil)
 """Methods whose result depends on a seed."""
 
