@@ -62,6 +62,28 @@ def test_onnx_runtime_wants_outputs_too(exported):
     assert for_other > for_one
 
 
+class Passing(nn.Module):
+    """A tensor that a layer and a pooling read, which are joined."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.inner = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1, stride=2)
+        self.head = nn.Conv2d(16, 2, 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        first = torch.relu(self.stem(images))
+        return self.head(torch.cat([self.inner(first), torch.max_pool2d(first, 2)], 1))
+
+
+def test_what_passes_values_on_reads_them_rounded_where_a_layer_does(tmp_path):
+    export_onnx(Passing().eval(), torch.zeros(1, 3, 8, 8), tmp_path / "model.onnx")
+    model = onnx.load(tmp_path / "model.onnx")
+    readers = {node.output[0]: node.op_type for node in model.graph.node}
+    places = [place for place in places_for(model, "openvino") if place.kind == "activation"]
+    found = [sorted(readers[consumer] for consumer in place.consumers) for place in places]
+    assert found == [["Conv"], ["Conv", "MaxPool"], ["Conv"]], "the image, the shared tensor, and what was joined"
+
+
 def test_ignored_layers_keep_their_weights_and_inputs(exported):
     places = places_for(exported, "openvino", ["stem"])
     assert not [place for place in places if place.tensor in ("image", "network.stem.weight")]

@@ -44,7 +44,7 @@ class Int8(PrecisionReduction):
     """
 
     name: ClassVar[str] = "int8"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     images: int = Field(128, ge=1)
     preset: Literal["performance", "mixed"] = "mixed"

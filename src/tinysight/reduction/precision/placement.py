@@ -24,6 +24,9 @@ OUTPUT_CHANNELS = {"Conv": 0, "ConvTranspose": 1, "MatMul": -1, "Gemm": 1}
 JOINING = frozenset({"Add", "AveragePool", "GlobalAveragePool", "Resize"})
 """Operators that engines compute in integers where what they read is rounded. No Concat: on OpenVINO it gained nothing
 or cost, and tensors joined under one scale are rounded coarsely."""
+PASSING = frozenset({"Concat", "Flatten", "MaxPool", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"})
+"""Operators that pass values on: they read the integers of a tensor that others read rounded. Were they to read its
+float values, the layer before would have to give both, and OpenVINO took a quarter longer for an ENet."""
 Kind = Literal["activation", "weight"]
 FUSED = frozenset({"Relu", "Clip"})
 """Activation functions that ONNX Runtime takes into an integer layer before it."""
@@ -132,6 +135,11 @@ def _rounded(graph: _Graph, layers: Iterable[Layer], engine: str) -> dict[str, l
             for tensor in dict.fromkeys(graph.computed(node)):
                 if tensor in joined:
                     rounded[tensor].append(name)
+    if engine == "openvino":
+        for node in graph.order:
+            for tensor in dict.fromkeys(graph.computed(node)) if node.op_type in PASSING else ():
+                if tensor in rounded:
+                    rounded[tensor].append(identity_of(node))
     return rounded
 
 

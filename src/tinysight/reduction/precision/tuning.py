@@ -34,7 +34,7 @@ class Tuning(PrecisionReduction):
     ``ignored`` stay in float. As for ``int8``, a file that drifts further than ``max_drift`` is refused.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     images: int = Field(128, ge=1)
     epochs: int = Field(10, ge=1, le=100_000)
