@@ -106,3 +106,10 @@ def test_seeds_are_drawn(taught, run_records, tmp_path):
     students = [taught(70 + s, "finetune", seed=s) for s in (0, 1)] + [taught(72 + s, seed=s) for s in (0, 1)]
     write_repeats(tmp_path, [*run_records, *students], "mIoU")
     assert (tmp_path / "seeds.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_group_in_which_nothing_is_given_is_not_named(taught, run_records):
+    terms = {"hints": None, "attention": {"weight": 5.0}}
+    students = [taught(70, terms=given, seed=s) for given in ({"hints": None}, terms) for s in (0, 1)]
+    (found,) = repeats_of([*run_records, *students])
+    assert {name for name, _ in found.rows} == {"distil", "distil, terms attention weight 5.0"}

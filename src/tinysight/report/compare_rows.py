@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from tinysight.measure.records import Speedup
 from tinysight.report.compared import ComparedRun
 from tinysight.report.lineage import chain_to
-from tinysight.report.settings import UNSET
+from tinysight.report.settings import is_unset
 from tinysight.report.text import bytes_text, count_text, counted, latency_text, points_text, speedup_text
 from tinysight.runs.records import CandidateRecord
 
@@ -223,7 +223,7 @@ def _variant_text(variant: Any) -> str:
 
 def _words(value: Any) -> str:
     if isinstance(value, Mapping):
-        inside = ", ".join(f"{key} {_words(inner)}" for key, inner in value.items() if inner not in UNSET)
+        inside = ", ".join(f"{key} {_words(inner)}" for key, inner in value.items() if not is_unset(inner))
         return f"({inside})" if inside else "–"
     if isinstance(value, str):
         return value

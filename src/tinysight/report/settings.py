@@ -8,10 +8,7 @@ from typing import Any, NamedTuple
 
 from tinysight.runs.records import CandidateRecord
 
-__all__ = ["UNSET", "Setting", "names_of", "seed_of", "setting_of", "title_of", "words_of"]
-
-UNSET: tuple[Any, ...] = (None, {}, [])
-"""Values of a setting that nobody gave."""
+__all__ = ["Setting", "is_unset", "names_of", "seed_of", "setting_of", "title_of", "words_of"]
 
 
 class Setting(NamedTuple):
@@ -44,6 +41,15 @@ def title_of(stage: str, parent: CandidateRecord | None) -> str:
     return f"{stage}, from {parent.variant}" if parent else stage
 
 
+def is_unset(value: Any) -> bool:
+    """Tell whether nobody gave a setting, or anything in a group of them."""
+    return value is None or (isinstance(value, dict | list) and all(map(is_unset, _inside(value))))
+
+
+def _inside(value: Any) -> Collection[Any]:
+    return value.values() if isinstance(value, dict) else value
+
+
 def words_of(key: str, value: Any) -> str:
     """Write a setting; of a group those that are set, of a path its end."""
     return " ".join([key, *_words(value)])
@@ -52,7 +58,7 @@ def words_of(key: str, value: Any) -> str:
 def _differing(setting: Setting, settings: Sequence[Setting]) -> Iterator[str]:
     alike = [json.loads(other.config) for other in settings if other.method == setting.method]
     for key, value in json.loads(setting.config).items():
-        if value not in UNSET and any(other.get(key) != value for other in alike):
+        if not is_unset(value) and any(other.get(key) != value for other in alike):
             yield words_of(key, value)
 
 
@@ -64,7 +70,7 @@ def _words(value: Any) -> Iterator[str]:
     if not isinstance(value, dict):
         yield "none" if value is None else str(value).rstrip("/").rpartition("/")[2]
         return
-    known = {key: one for key, one in value.items() if one not in UNSET}
+    known = {key: one for key, one in value.items() if not is_unset(one)}
     for key, one in known.items():
         yield from (key,) if key == one else (key, *_words(one))
     if not known:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tinysight.measure.records import TrainingTime
 from tinysight.report.chart import run_class
 from tinysight.report.drawing import Front, Key, Picture, Spot, draw
-from tinysight.report.settings import UNSET, words_of
+from tinysight.report.settings import is_unset, words_of
 from tinysight.report.text import bytes_text, duration_text
 from tinysight.runs.records import CandidateRecord
 
@@ -118,7 +118,7 @@ def _name(record: CandidateRecord, family: Sequence[CandidateRecord], variants: 
 def _differing(record: CandidateRecord, family: Sequence[CandidateRecord]) -> list[str]:
     """Return the settings of a record that others of its family have otherwise; words alone where they tell enough."""
     rivals = [other for other in family if (other.parent, _method(other)) == (record.parent, _method(record))]
-    own = [key for key, value in record.config.items() if value not in UNSET and _differs(key, rivals or family)]
+    own = [key for key, value in record.config.items() if not is_unset(value) and _differs(key, rivals or family)]
     words = [key for key in own if isinstance(record.config[key], str)]
     alike = [other for other in rivals if all(other.config.get(key) == record.config[key] for key in words)]
     shown = words if words and len(alike) == 1 else own
