@@ -37,12 +37,14 @@ PAGES = ROOT / "docs" / "results"
 
 
 FIGURES = {
+    "results": "quality against time",
+    "sweeps": "quality against what was swept over",
     "maps": "quality over two settings at once",
     "seeds": "every setting with the range of its seeds",
     "learning": "how the reference learned",
     "training": "quality against the time of training",
 }
-"""Pictures that a run may have besides its chart, and what they show."""
+"""Pictures that a run may have, and what they show."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Page:
 
     ``{RUN.reference}`` and ``{RUN.best}`` in an override stand for networks of a run of another page. ``minutes`` is
     how long a run may take. ``photos`` credits the photos, where their terms allow pictures of them to be published.
+    ``compares`` pages are about settings that stand beside each other over several seeds, not about a choice.
     """
 
     title: str
@@ -68,6 +71,7 @@ class Page:
     minutes: float = 0.0
     earlier: str = ""
     photos: str = ""
+    compares: bool = False
 
 
 S1 = """\
@@ -167,6 +171,7 @@ PAGES_BY_NAME = {
             "facade_students": ["facade_students.yaml", FACADES],
             "grocery_distillation": ["grocery_distillation.yaml", "model.checkpoint={grocery.reference}"],
         },
+        compares=True,
     ),
 }
 
@@ -318,31 +323,9 @@ def write_page(name: str, page: Page, runs: dict[str, Run]) -> Path:
     """Write docs/results/NAME.md with the runs' charts."""
     lines = [f"# {page.title}", "", page.about, "", f"Made by `python benchmarks/results.py {name}`.", ""]
     for label, run in runs.items():
-        chart = f"{label}.png"
-        shutil.copyfile(run.folder / "results.png", PAGES / chart)
-        best = run.record("best")
-        assert best.bytes
-        lines += [
-            f"## {run.record('reference').variant} ({page.runs[label][0]})",
-            "",
-            f"Ships {bytes_text(best.bytes.total)}.",
-            "",
-        ]
-        if page.targets:
-            lines += [*target_lines(run, page), ""]
-        lines += [*headline_lines(run), "", f"![quality against time, {label}]({chart})", ""]
-        if (run.folder / "sweeps.png").is_file():
-            sweeps = f"{label}_sweeps.png"
-            shutil.copyfile(run.folder / "sweeps.png", PAGES / sweeps)
-            lines += [*sweep_lines(run), f"![quality against what was swept over, {label}]({sweeps})", ""]
-        lines += repeat_lines(run)
-        for kind, words in FIGURES.items():
-            if (run.folder / f"{kind}.png").is_file():
-                shutil.copyfile(run.folder / f"{kind}.png", PAGES / f"{label}_{kind}.png")
-                lines += [f"![{words}, {label}]({label}_{kind}.png)", ""]
-        if page.photos:
-            lines += [*photo_lines(label, run), page.photos, ""]
-        lines += [*candidate_lines(run), "", *condition_lines(run), ""]
+        lines += [f"## {run.record('reference').variant} ({page.runs[label][0]})", ""]
+        lines += comparison_lines(label, run) if page.compares else choice_lines(page, label, run)
+        lines += [*condition_lines(run), ""]
     if page.earlier:
         lines += ["## What came before", "", page.earlier, ""]
     notes = PAGES / f"{name}.notes.md"
@@ -350,6 +333,43 @@ def write_page(name: str, page: Page, runs: dict[str, Run]) -> Path:
         lines += [notes.read_text(encoding="utf-8").strip(), ""]
     write_text(PAGES / f"{name}.md", "\n".join(lines))
     return PAGES / f"{name}.md"
+
+
+def comparison_lines(label: str, run: Run) -> Iterator[str]:
+    """Yield settings beside each other: their seeds, and maps."""
+    reference = run.record("reference").quality
+    assert reference
+    yield from (f"The teacher scores {100 * reference.value:.2f} % {reference.metric} on {reference.split}.", "")
+    yield from repeat_lines(run)
+    yield from figure_lines(label, run, ["seeds", "maps"])
+
+
+def choice_lines(page: Page, label: str, run: Run) -> Iterator[str]:
+    """Yield what was chosen and what it gained, then every candidate."""
+    best = run.record("best")
+    assert best.bytes
+    yield from (f"Ships {bytes_text(best.bytes.total)}.", "")
+    if page.targets:
+        yield from (*target_lines(run, page), "")
+    yield from (*headline_lines(run), "")
+    yield from figure_lines(label, run, ["results"])
+    if (run.folder / "sweeps.png").is_file():
+        yield from sweep_lines(run)
+    yield from figure_lines(label, run, ["sweeps"])
+    yield from repeat_lines(run)
+    yield from figure_lines(label, run, ["maps", "seeds", "learning", "training"])
+    if page.photos:
+        yield from (*photo_lines(label, run), page.photos, "")
+    yield from (*candidate_lines(run), "")
+
+
+def figure_lines(label: str, run: Run, kinds: Sequence[str]) -> Iterator[str]:
+    """Copy pictures that the run has, and yield the lines that show them."""
+    for kind in kinds:
+        if (run.folder / f"{kind}.png").is_file():
+            picture = f"{label}.png" if kind == "results" else f"{label}_{kind}.png"
+            shutil.copyfile(run.folder / f"{kind}.png", PAGES / picture)
+            yield from (f"![{FIGURES[kind]}, {label}]({picture})", "")
 
 
 def photo_lines(label: str, run: Run) -> Iterator[str]:
