@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,8 +31,39 @@ def fake_quantize(values: Tensor, scale: Tensor, zero_point: Tensor, low: int, h
     ``round(x / scale) - x / scale`` inside and ``low - zero_point`` or ``high - zero_point`` outside, as in learned
     step size quantization (Esser et al. 2020, equation 3).
     """
-    levels = torch.clamp(rounded(values / scale) + zero_point, low, high)
-    return (levels - zero_point) * scale
+    result: Tensor = _FakeQuantize.apply(values, scale, zero_point, low, high)
+    return result
+
+
+class _FakeQuantize(torch.autograd.Function):
+    """Keeps nothing but the values it was given, and works on them once more for the gradients.
+
+    Written as a chain of operations every place would keep four tensors of its size: gigabytes in a large network.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, scale: Tensor, zero_point: Tensor, low: int, high: int) -> Tensor:
+        ctx.save_for_backward(values, scale, zero_point)
+        ctx.bounds = low, high
+        levels = (values / scale).round_().add_(zero_point).clamp_(low, high)
+        return levels.sub_(zero_point).mul_(scale)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        values, scale, zero_point = ctx.saved_tensors
+        (gradient,), (low, high) = gradients, ctx.bounds
+        ratio = values / scale
+        nearest = ratio.round()
+        levels = nearest + zero_point
+        clipped = (levels < low) | (levels > high)
+        for_values = gradient.masked_fill(clipped, 0.0)
+        for_scale = for_zero_point = None
+        if ctx.needs_input_grad[1]:
+            by_level = torch.where(clipped, levels.clamp_(low, high) - zero_point, nearest.sub_(ratio))
+            for_scale = by_level.mul_(gradient).sum_to_size(scale.shape)
+        if ctx.needs_input_grad[2]:
+            for_zero_point = (-scale * (gradient - for_values)).sum_to_size(zero_point.shape)
+        return for_values, for_scale, for_zero_point, None, None
 
 
 class Quantizer(nn.Module, ABC):
