@@ -89,6 +89,13 @@ def test_ignored_layers_keep_their_weights_and_inputs(exported):
     assert not [place for place in places if place.tensor in ("image", "network.stem.weight")]
 
 
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_ignored_layers_read_nothing_rounded_even_what_others_do(exported, engine: str):
+    (inner,) = layers_named(exported, ["inner"])
+    assert [place for place in places_for(exported, engine) if inner.node in place.consumers]
+    assert not [place for place in places_for(exported, engine, ["inner"]) if inner.node in place.consumers]
+
+
 def test_a_module_is_ignored_with_all_layers_inside(tmp_path):
     inside = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.Conv2d(4, 4, 3))).eval()
     export_onnx(inside, torch.zeros(1, 3, 8, 8), tmp_path / "model.onnx")
