@@ -406,18 +406,20 @@ def refuse_wrong_output(network: Network, task: Task) -> None:
     """Run the network once.
 
     Raises:
-        UserError: it does not run at its input size, or its output does not fit the task.
+        UserError: it does not run at its input size, or its output does not fit the task or is not numbers.
     """
     size = f"{network.input.height}x{network.input.width}"
     try:
-        shape = run(network.scores, network.example()).shape
+        scores = run(network.scores, network.example())
     except UserError:
         raise
     except Exception as error:  # whatever a network raises for a size it was not made for
         cause = one_line(error, 300)
         raise UserError(f"the network does not run on an input of {size} ({cause}): choose another input") from error
-    if wrong := task.refuse_output(shape):
+    if wrong := task.refuse_output(scores.shape):
         raise UserError(f"{wrong}: check the network's number of classes, or choose its output with output=…")
+    if scores.isnan().any():
+        raise UserError("the network's scores are not numbers (NaN): check its weights, or train it again")
 
 
 def fit_reference(
