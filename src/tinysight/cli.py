@@ -127,7 +127,9 @@ def sensitivity(
             help="The candidate's id, variant, 'reference' or 'best'.", show_default="reference, rounding: best"
         ),
     ] = None,
-    criterion: Annotated[str, typer.Option(help="What the weakest channels are found by, as for prune.")] = "l1",
+    criterion: Annotated[
+        str | None, typer.Option(help="What the weakest channels are found by, as for prune.", show_default="l1")
+    ] = None,
     images: Annotated[
         int | None, typer.Option(min=2, help="How many training images are looked at.", show_default="64, rounding: 8")
     ] = None,
@@ -140,13 +142,15 @@ def sensitivity(
     _require_reduce_extra()
     _make_importable(run, trust)
     if of == "rounding":
+        if criterion:
+            raise UserError("--criterion chooses the channels to cut: leave it out with --of rounding")
         from tinysight.sensitivity.rounding import print_rounding
 
         picture = print_rounding(run, candidate or "best", images or 8, trust=trust)
     else:
         from tinysight.sensitivity.cutting import print_cutting
 
-        picture = print_cutting(run, candidate or "reference", criterion, images or 64, trust=trust)
+        picture = print_cutting(run, candidate or "reference", criterion or "l1", images or 64, trust=trust)
     print(f"picture: {picture.resolve()}")
 
 

@@ -61,6 +61,7 @@ def test_layers_are_rounded_alone_as_in_the_int8_file_the_worst_first_and_drawn(
     [
         (["--criterion", "talor"], "did you mean"),
         (["--of", "rounding", "--candidate", "reference"], "computes in float"),
+        (["--of", "rounding", "--criterion", "l1"], "leave it out"),
         (["--candidate", "nobody"], "0 candidates"),
         (["--images", 1], "2"),
     ],
