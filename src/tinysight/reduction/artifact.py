@@ -16,7 +16,7 @@ from tinysight.reduction.precision.finishing import finish
 from tinysight.reduction.precision.writer import write
 from tinysight.tasks import Task
 
-__all__ = ["make_artifact"]
+__all__ = ["export_float", "make_artifact"]
 
 
 def make_artifact(network: Network, task: Task, folder: Path, float_export: Path | None) -> None:
@@ -36,10 +36,7 @@ def make_artifact(network: Network, task: Task, folder: Path, float_export: Path
     draft.mkdir(parents=True)
     target = draft / MODEL_ONNX
     if float_export is None:
-        if network.file:
-            network.file.write(target)
-        else:
-            export_onnx(network.scores, network.example(), target)
+        export_float(network, target)
         float_export = target
     record = network.precision
     if record.tensors:
@@ -52,6 +49,18 @@ def make_artifact(network: Network, task: Task, folder: Path, float_export: Path
     describe(network, task).save(draft)
     shutil.rmtree(folder, ignore_errors=True)
     draft.replace(folder)
+
+
+def export_float(network: Network, path: Path) -> None:
+    """Write the clean float ONNX file of a network without a precision step.
+
+    Raises:
+        UserError: the network cannot be exported.
+    """
+    if network.file:
+        network.file.write(path)
+    else:
+        export_onnx(network.scores, network.example(), path)
 
 
 def describe(network: Network, task: Task) -> Bundle:

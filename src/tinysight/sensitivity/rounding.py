@@ -13,11 +13,11 @@ from rich.table import Table
 from tinysight.config import digest_of
 from tinysight.data.sample import spread
 from tinysight.data.source import DATA
-from tinysight.engines.export import export_onnx
 from tinysight.errors import UserError
 from tinysight.job import job_from_recipe
 from tinysight.progress import Progress
 from tinysight.recipe import recipe_of_run
+from tinysight.reduction.artifact import export_float
 from tinysight.reduction.network import CHECKPOINT, Network, load_network
 from tinysight.reduction.precision.blame import Blame
 from tinysight.reduction.precision.trial import CalibrationImages
@@ -65,28 +65,25 @@ def print_rounding(run: Path, candidate: str, images: int, *, trust: bool = Fals
         blame = Blame(exported, network.precision, looked_at)
     except NotImplementedError as missing:
         raise UserError(
-            f"{missing} of {record.variant} does not run in PyTorch, so its layers cannot be told apart"
+            f"{missing} of {record.variant} does not run in PyTorch, so its layers cannot be told apart: "
+            "compare candidates with other ranges instead"
         ) from missing
-    drifts = blame.layers(Progress())
+    drifts, together = blame.layers(Progress()), blame.together
     if (between := blame.between) is not None:
         drifts[BETWEEN] = between
-    _print(drifts, blame.together, len(looked_at))
+    _print(drifts, together, len(looked_at))
     folder = run / "sensitivity"
     folder.mkdir(exist_ok=True)
     picture = folder / f"{digest_of([record.id, 'rounding', images, job.data_digest])}.png"
-    _draw(
-        drifts, blame.together, f"{shortened(record.variant, 50)}, {counted(len(looked_at), 'training image')}", picture
-    )
+    shown = f"{shortened(record.variant, 50)}, {counted(len(looked_at), 'training image')}"
+    _draw(drifts, together, shown, picture)
     return picture
 
 
 def _exported(network: Network) -> onnx.ModelProto:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "float.onnx"
-        if network.file:
-            network.file.write(path)
-        else:
-            export_onnx(network.scores, network.example(), path)
+        export_float(network, path)
         return onnx.load(path)
 
 
