@@ -26,6 +26,10 @@ class Config(BaseModel):
             raise ValueError("must be a number, not yes or no")
         return value
 
+    def differs(self, setting: str) -> bool:
+        """Tell whether a setting is not its default; a plan that is read again spells defaults out."""
+        return bool(getattr(self, setting) != type(self).model_fields[setting].default)
+
 
 def digest_of(content: Any) -> str:
     """Return 12 hexadecimal digits that identify JSON-like ``content``, whatever the order of its keys."""

@@ -55,3 +55,11 @@ def test_a_layer_under_two_names_has_both():
 def test_what_protects_all_that_is_asked_for_is_refused(name: str):
     with pytest.raises(ValidationError, match="nothing is left to change"):
         METHODS[name](layers=("encoder.layer1",), protect=("encoder",))
+
+
+def test_modules_of_an_onnx_file_cannot_be_tapped(make_network, make_context):
+    network = make_network(NETWORK.eval())
+    file = OnnxFile(make_context(network).float_export(network).read_bytes())
+    method = METHODS["distil"](terms={"hints": {"taps": ["0"]}})
+    with pytest.raises(UserError, match="cannot be tapped: use terms on scores"):
+        refuse_unknown_layers(method, file, of_teacher=True)

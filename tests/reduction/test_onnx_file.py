@@ -6,6 +6,7 @@ import copy
 import json
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 import torch
@@ -14,7 +15,11 @@ from torch import nn
 from tinysight.engines.export import export_onnx
 from tinysight.errors import UserError
 from tinysight.measure.compute import count_macs
+from tinysight.reduction.artifact import make_artifact
 from tinysight.reduction.network import Network, load_network
+from tinysight.reduction.precision.fp16 import Fp16
+from tinysight.reduction.precision.int16 import Int16
+from tinysight.reduction.precision.storage import Storage
 
 IMAGES = torch.zeros(1, 3, 32, 48)
 
@@ -60,6 +65,28 @@ def test_what_no_operator_reads_is_not_used(path: Path, tmp_path: Path):
     onnx.save(model, tmp_path / "net.onnx")
     total, used, _ = load_network(tmp_path / "net.onnx").file.parameter_counts()
     assert total == used + 5
+
+
+def test_weights_that_are_not_numbers_are_refused(path: Path, tmp_path: Path):
+    """An activation function may hide them: ONNX Runtime's Relu makes 0 of NaN."""
+    model = onnx.load(path)
+    weight = model.graph.initializer[0]
+    values = onnx.numpy_helper.to_array(weight).copy()
+    values.flat[0] = np.nan
+    weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+    onnx.save(model, tmp_path / "net.onnx")
+    with pytest.raises(UserError, match=rf"'{weight.name}' are not numbers \(NaN\).*train it again"):
+        load_network(tmp_path / "net.onnx")
+
+
+@pytest.mark.parametrize(("method", "kind"), [(Fp16(), "float16"), (Int16(), "int16")])
+def test_weights_stored_in_another_type_are_refused(
+    method: Storage, kind: str, tiny_network, make_context, tiny_task, tmp_path: Path
+):
+    """Behind the operator that makes them float again no precision would find a layer."""
+    make_artifact(method.reduce(tiny_network, make_context(tiny_network)), tiny_task, tmp_path / "stored", None)
+    with pytest.raises(UserError, match=f"stores weights as {kind}.*the float32 file it was made from"):
+        load_network(tmp_path / "stored" / "model.onnx")
 
 
 def test_it_runs_images_one_by_one(network: Network):

@@ -15,6 +15,7 @@ from tinysight.data.live import live_samples
 from tinysight.engines import ENGINES
 from tinysight.engines.export import export_onnx
 from tinysight.engines.hardware import processor
+from tinysight.errors import UserError
 from tinysight.progress import Progress
 from tinysight.tasks import Segmentation
 from tinysight.training.batches import Batches, Pair
@@ -128,7 +129,7 @@ def test_a_row_that_was_half_written_is_labelled_again(tmp_path):
     assert second.seen == 1
 
 
-@pytest.mark.parametrize("damage", ["empty", "other number", "other type"])
+@pytest.mark.parametrize("damage", ["empty", "other number", "other type", "cut off"])
 def test_kept_scores_that_do_not_fit_are_made_again(tmp_path, damage: str):
     _views(tmp_path, _Counting())
     path = tmp_path / "scores.npy"
@@ -137,11 +138,38 @@ def test_kept_scores_that_do_not_fit_are_made_again(tmp_path, damage: str):
         content = np.zeros((2 * COUNT, 2, 8, 8), np.float32)
     if damage == "empty":
         path.write_bytes(b"")
+    elif damage == "cut off":
+        path.write_bytes(path.read_bytes()[:-100])
     else:
         np.save(path, content)
     again = _Counting()
     _views(tmp_path, again)
     assert again.seen == 2 * COUNT
+
+
+def test_scores_beyond_float16_are_kept_as_its_largest(tmp_path):
+    source = FixedViews(
+        _batches(), lambda: lambda images: torch.full((len(images), 2), -1e6), Sizes.of(LARGE, LARGE), 1, tmp_path,
+        Progress(quiet=True),
+    )  # fmt: skip
+    taught = next(source.epoch(2)).taught
+    assert taught is not None
+    assert taught.eq(-65504).all()
+
+
+@pytest.mark.parametrize("source", ["live", "views"])
+def test_a_teacher_that_gives_no_numbers_is_named(tmp_path, source: str):
+    def broken(images: Tensor) -> Tensor:
+        return torch.full((len(images), 2), torch.nan)
+
+    def learn() -> None:
+        sizes = Sizes.of(LARGE, LARGE)
+        if source == "live":
+            next(LiveTeacher(_batches(), broken, sizes).epoch(2))
+        FixedViews(_batches(), lambda: broken, sizes, 1, tmp_path, Progress(quiet=True))
+
+    with pytest.raises(UserError, match="the teacher's scores are not numbers"):
+        learn()
 
 
 def test_equal_seeds_give_equal_epochs(tmp_path):

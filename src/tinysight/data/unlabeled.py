@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tinysight.data.images import find_images, read_image
 from tinysight.data.sample import Array, Sample, file_digest
+from tinysight.errors import UserError
 
 __all__ = ["UnlabeledSample", "photos_digest", "unlabeled_samples"]
 
@@ -42,10 +43,13 @@ def unlabeled_samples(
     """Return the photos of ``folder`` as samples, sorted by name, without those whose digest is ``held_out``.
 
     Raises:
-        UserError: the folder does not exist or holds no image.
+        UserError: the folder does not exist or holds no image, or no other than these.
     """
     samples = [UnlabeledSample(f"unlabeled/{path.name}", path, blank) for path in find_images(folder)]
-    return [sample for sample in samples if sample.image_digest() not in held_out]
+    others = [sample for sample in samples if sample.image_digest() not in held_out]
+    if not others:
+        raise UserError(f"every photo in {folder} is a validation or test image: give others to learn from")
+    return others
 
 
 def photos_digest(folder: Path) -> str:

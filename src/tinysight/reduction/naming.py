@@ -42,7 +42,13 @@ def refuse_unknown_layers(method: Reduction, module: nn.Module, *, of_teacher: b
     Raises:
         UserError: with the nearest name there is.
     """
+    from tinysight.reduction.onnx_file import OnnxFile
+
     paths = _paths(module)
+    if of_teacher and method.teachers_layers and isinstance(module, OnnxFile):
+        raise UserError(
+            f"{method.name}: the reference is an ONNX file, whose modules cannot be tapped: use terms on scores"
+        )
     named, whose = (method.teachers_layers, " in the teacher") if of_teacher else (method.named_layers, "")
     for layer in named:
         if not layer or layer not in paths:

@@ -25,6 +25,11 @@ __all__ = ["ONNX", "ONNX_COUNTER", "OnnxFile", "onnx_of_checkpoint", "read_onnx"
 ONNX = "onnx"
 """The builder of networks that are ONNX files: what they hold is their checkpoint's weights."""
 
+STORED = ("FLOAT16", "BFLOAT16", "INT8", "UINT8", "INT16", "UINT16")
+"""Types of weights that some operator makes float32 again, where no precision would find a layer."""
+FEWEST_VALUES = 16
+"""Smaller constants are settings of operators."""
+
 OLDEST_OPSET = 13
 """The first whose quantizers know a scale for each channel."""
 
@@ -97,7 +102,7 @@ def read_onnx(path: Path) -> tuple[OnnxFile, ModelSpec, InputPolicy]:
     """Read an ONNX file of one input and one output, both of fixed size, for one image.
 
     Raises:
-        UserError: it is missing or damaged, keeps its weights elsewhere, is quantized already, or is of another form.
+        UserError: it is missing or damaged, keeps its weights elsewhere or in other types, or is of another form.
     """
     if not path.is_file():
         raise UserError(f"{path} does not exist: give an ONNX file")
@@ -159,12 +164,24 @@ def _refused(path: Path, model: ModelProto) -> str | None:
         node.op_type in {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"} for node in model.graph.node
     ):
         return f"{path} is quantized already: give the float file it was made from"
+    if reason := _refused_weights(model):
+        return f"{path} {reason}"
     opset = next((known.version for known in model.opset_import if known.domain in {"", "ai.onnx"}), 0)
     if opset < OLDEST_OPSET:
         return (
             f"{path} is written for ONNX opset {opset}: convert it with onnx.version_converter.convert_version(model, "
             f"{OLDEST_OPSET}), or export it again"
         )
+    return None
+
+
+def _refused_weights(model: ModelProto) -> str | None:
+    for constant in model.graph.initializer:
+        kind = TensorProto.DataType.Name(constant.data_type)
+        if kind in STORED and np.prod(constant.dims) >= FEWEST_VALUES:
+            return f"stores weights as {kind.lower()}: give the float32 file it was made from"
+        if kind == "FLOAT" and np.isnan(numpy_helper.to_array(constant)).any():
+            return f"cannot be used, as values of '{constant.name}' are not numbers (NaN): train it again and export it"
     return None
 
 

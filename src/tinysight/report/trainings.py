@@ -118,7 +118,7 @@ def _name(record: CandidateRecord, family: Sequence[CandidateRecord], variants: 
 def _differing(record: CandidateRecord, family: Sequence[CandidateRecord]) -> list[str]:
     """Return the settings of a record that others of its family have otherwise; words alone where they tell enough."""
     rivals = [other for other in family if (other.parent, _method(other)) == (record.parent, _method(record))]
-    own = [key for key, value in record.config.items() if not is_unset(value) and _differs(key, rivals or family)]
+    own = [key for key, value in record.config.items() if not is_unset(value) and _differs(key, rivals)]
     words = [key for key in own if isinstance(record.config[key], str)]
     alike = [other for other in rivals if all(other.config.get(key) == record.config[key] for key in words)]
     shown = words if words and len(alike) == 1 else own

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from tinysight.data import InputPolicy
 from tinysight.engines import Compiled
 from tinysight.engines.hardware import processor
+from tinysight.errors import UserError
 from tinysight.files import write_atomically
 from tinysight.progress import Progress
 from tinysight.training.batches import Batch, Batches, Memory, Pair
@@ -28,6 +29,7 @@ Teacher = Callable[[Tensor], Tensor]
 """Images (batch, channels, height, width) of the teacher's input size -> scores (batch, classes, …)."""
 
 LABELLED_AT_ONCE = 8
+LARGEST = float(np.finfo(np.float16).max)
 KEPT_SHARE = 4
 """Score maps are kept at a quarter of the input's sides: they are smooth, and 16 times smaller."""
 
@@ -79,6 +81,18 @@ class Sizes:
         return Sizes(*sizes, teacher if larger and teacher.mode == "resize" else student)
 
 
+def _asked(teacher: Teacher, images: Tensor) -> Tensor:
+    """Return the teacher's scores.
+
+    Raises:
+        UserError: they are not numbers, from which nothing can be learned.
+    """
+    scores = teacher(images)
+    if scores.isnan().any():
+        raise UserError("the teacher's scores are not numbers (NaN): check its weights, or train it again")
+    return scores
+
+
 class LiveTeacher:
     """Batches with the scores the teacher gives each image at that moment."""
 
@@ -92,7 +106,7 @@ class LiveTeacher:
     def epoch(self, batch_size: int) -> Iterator[Batch]:
         """Yield one epoch in random order."""
         for batch in self._batches.epoch(batch_size):
-            taught = self._teacher(resized(batch.images, self._sizes.teacher))
+            taught = _asked(self._teacher, resized(batch.images, self._sizes.teacher))
             yield Batch(resized(batch.images, self._sizes.student), batch.targets, taught)
 
 
@@ -154,17 +168,18 @@ class FixedViews:
 
     def _given(self, teacher: Teacher, rows: list[int]) -> Any:
         batch = self._batches.stacked([self._view(row) for row in rows])
-        scores = teacher(resized(batch.images, self._sizes.teacher))
+        scores = _asked(teacher, resized(batch.images, self._sizes.teacher))
         if scores.ndim == 4:
             sides = zip(scores.shape[2:], self._sizes.teacher, strict=True)
             height, width = (min(have, max(1, side // KEPT_SHARE)) for have, side in sides)
             scores = F.adaptive_avg_pool2d(scores, (height, width))
-        return scores.half().numpy()
+        return scores.clamp(-LARGEST, LARGEST).half().numpy()
 
 
 def _opened(path: Path, total: int) -> Any:
     """Return the kept scores, writable; None where there are none, or they are damaged or another number."""
     try:
+        np.lib.format.open_memmap(path, mode="r")  # what is cut off would be opened for writing as if zeros stood there
         scores = np.lib.format.open_memmap(path, mode="r+")
     except (OSError, ValueError):
         return None

@@ -115,6 +115,13 @@ def test_photos_the_result_is_judged_by_are_left_out(tiny_network, make_context,
     assert method.reduce(tiny_network, context).steps[-1].record["unlabeled_images"] == 2
 
 
+def test_photos_that_are_all_held_out_are_named(tiny_network, make_context, kept, photos):
+    method = ONE_EPOCH.model_copy(update={"unlabeled": photos})
+    everything = {file_digest(path) for path in photos.iterdir()}
+    with pytest.raises(UserError, match=r"every photo in .* is a validation or test image"):
+        method.reduce(tiny_network, make_context(tiny_network, train=kept, held_out=lambda: everything))
+
+
 def test_without_views_the_teacher_is_asked_live(tiny_network, make_context, kept, asked):
     context = make_context(tiny_network, train=kept, augment=True, ask_teacher=lambda: asked)
     Distil(epochs=3, batch_size=4, views=0).reduce(tiny_network, context)

@@ -17,8 +17,11 @@ from tinysight.reduction.distillation.terms.table import Terms
 from tinysight.reduction.network import Network
 from tinysight.reduction.step import NotApplicable
 from tinysight.reduction.verify import largest_difference
+from tinysight.tasks import Classification
 from tinysight.training.batches import Batch
 from tinysight.training.losses import task_loss
+
+PLACED = [name for name, field in Terms.model_fields.items() if field.annotation.__args__[0].compares_places]
 
 
 def build(make_network, width: int) -> Network:
@@ -166,6 +169,21 @@ def test_maps_and_tokens_have_no_places_in_common(make_network, student: Network
         distil(attention={"taps": {"1": "norm"}}).reduce(student, make_context(make_network(Tokens())))
 
 
+@pytest.mark.parametrize("name", PLACED)
+def test_terms_that_compare_places_need_more_than_one(make_network, make_context, name: str):
+    one_place = make_network(nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(3, 2, 1), nn.Upsample((32, 48))))
+    with pytest.raises(UserError, match=rf"{name} compares places, and .*'1' and .*'1' have one in common"):
+        distil(**{name: {"taps": ["1"]}}).reduce(one_place, make_context(one_place))
+
+
+@pytest.mark.parametrize("name", [name for name in PLACED if Terms.model_fields[name].annotation.__args__[0].on_scores])
+def test_scores_of_a_whole_picture_have_no_places(make_network, make_context, name: str):
+    whole = make_network(nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)))
+    task = Classification(("a", "b"))
+    with pytest.raises(UserError, match=f"{name} compares places, and the scores have only one"):
+        distil(**{name: {}}).reduce(whole, make_context(whole, task=task))
+
+
 def test_an_onnx_file_cannot_be_tapped(student: Network, make_context, teacher: Network, monkeypatch):
     monkeypatch.setattr(Network, "file", property(lambda self: object()))
     with pytest.raises(NotApplicable, match="ONNX file"), pupil_of(student, teacher, {}):
@@ -181,6 +199,8 @@ def test_an_onnx_file_cannot_be_tapped(student: Network, make_context, teacher: 
         ({"terms": {"hints": {"taps": ["1"]}}, "teachers": ("a",)}, "of the reference alone"),
         ({"terms": {"hint": {"taps": ["1"]}}}, "Extra inputs"),
         ({"temperature": 0}, "greater than or equal to 0.1"),
+        ({"temperature": 3.0, "soft": 0, "terms": {"similarity": {}}}, "softens nothing"),
+        ({"noise": 0.5, "soft": 0, "terms": {"hints": {"taps": ["1"]}}}, "changes nothing"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(settings: dict, told: str):

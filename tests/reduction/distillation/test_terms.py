@@ -179,6 +179,7 @@ def test_a_list_names_modules_that_are_called_alike(given: object):
         ("hints", {"taps": []}, "taps are missing"),
         ("relational", {"taps": ["a"], "distance": 0, "angle": 0}, "nothing would be compared"),
         ("decoupled", {"taps": ["a"]}, "leave taps out"),
+        ("decoupled", {"target": 0, "others": 0}, "nothing would be compared"),
         ("attention", {"weight": 0}, "greater than 0"),
         ("channelwise", {"temperature": 0}, "greater than or equal to 0.1"),
     ],

@@ -207,6 +207,15 @@ def test_bad_settings_are_refused(setting, value):
         Qat(**{setting: value})
 
 
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [({"steps": "learned", "delay": 0.3}, "leave delay out"), ({"soft": 0, "temperature": 3}, "softens nothing")],
+)
+def test_settings_that_would_not_be_read_are_refused(settings, told):
+    with pytest.raises(ValidationError, match=told):
+        Qat(**settings)
+
+
 @pytest.mark.parametrize(("tuning", "reason"), [(Qat(**QUICK), "nothing can be trained"), (Fat(**QUICK), "no layer")])
 def test_a_network_without_layers_is_nothing_to_do(tuning, reason, make_network, make_context):
     network = make_network(nn.Softmax(dim=1))

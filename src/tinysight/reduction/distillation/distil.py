@@ -59,17 +59,17 @@ class Distil(Learning):
 
     @model_validator(mode="after")
     def _learns_from_a_teacher(self) -> Distil:
-        if self.labels is not None and self._differs("soft"):
+        if self.labels is not None and self.differs("soft"):
             raise ValueError("soft and labels are two ways to weigh the labels: give one of them")
-        if self.labels is None and not self.soft and not self.terms.named:
-            raise ValueError("soft is 0 and there are no terms: that is 'finetune', which needs no teacher")
+        if self.labels is None and not self.soft:
+            self._makes_sense_without_soft_targets()
         return self
 
     @model_validator(mode="after")
     def _asks_the_teacher_as_it_can(self) -> Distil:
         if self._taps and self.teachers:
             raise ValueError("terms with taps compare modules of the reference alone: leave teachers or taps out")
-        if self._taps and self.views and self._differs("views"):
+        if self._taps and self.views and self.differs("views"):
             raise ValueError("where modules are tapped, the teacher is asked live: leave views out, or make it 0")
         return self
 
@@ -90,19 +90,28 @@ class Distil(Learning):
 
     def reduce(self, network: Network, context: Context) -> Network:
         """Train a copy; the record says with what, and on how many images of each kind."""
+        from tinysight.reduction.distillation.lesson import refuse_one_place
+        from tinysight.reduction.verify import run
+
         self._refuse_untrainable(network)
         further = self._further(context)
         samples = [*context.train, *further]
         record = self.model_dump(mode="json") | {"images": len(context.train), "unlabeled_images": len(further)}
+        refuse_one_place(self.terms.named, run(network.scores, network.example()))
         beside = self._beside(context) if self._taps else None
         batches = self._batches(samples, network, context)
         trained = self._trained(network, context, batches, self._loss(context), beside=beside)
         unlabeled = f"learned from {len(further):,} unlabeled photos too" if further else ""
         return trained.with_step(self.step(record, remark=unlabeled))
 
-    def _differs(self, setting: str) -> bool:
-        """Tell whether a setting is not its default; a plan that is read again spells defaults out."""
-        return bool(getattr(self, setting) != type(self).model_fields[setting].default)
+    def _makes_sense_without_soft_targets(self) -> None:
+        terms = self.terms.named.values()
+        if not terms:
+            raise ValueError("soft is 0 and there are no terms: that is 'finetune', which needs no teacher")
+        if self.differs("temperature"):
+            raise ValueError("soft is 0, so temperature softens nothing: leave it out")
+        if self.noise and all(term.taps for term in terms):
+            raise ValueError("soft is 0 and all terms have taps, so noise in the scores changes nothing: leave it out")
 
     @property
     def _taps(self) -> bool:

@@ -19,7 +19,7 @@ from tinysight.training.batches import Batch
 from tinysight.training.losses import Loss, planes, resized
 from tinysight.training.soft_targets import at_smaller_size
 
-__all__ = ["Pupil", "on_scores", "pupil_of"]
+__all__ = ["Pupil", "on_scores", "pupil_of", "refuse_one_place"]
 
 
 def on_scores(loss: Loss, terms: Mapping[str, Term]) -> Loss:
@@ -41,6 +41,19 @@ def on_scores(loss: Loss, terms: Mapping[str, Term]) -> Loss:
         return value
 
     return total
+
+
+def refuse_one_place(terms: Mapping[str, Term], scores: Tensor) -> None:
+    """Refuse terms on ``scores`` (batch, classes, …) that compare places where a picture has one alone.
+
+    Raises:
+        UserError: with the term's name.
+    """
+    if scores.ndim == 4 and scores.shape[2:].numel() > 1:
+        return
+    for name, term in terms.items():
+        if term.compares_places and not term.taps:
+            raise UserError(f"{name} compares places, and the scores have only one: tap modules that give maps")
 
 
 class Pupil(nn.Module):
@@ -93,12 +106,12 @@ def pupil_of(student: Network, teacher: Network, terms: Mapping[str, Term]) -> I
     if teacher.file:
         raise NotApplicable("the teacher is an ONNX file, whose modules cannot be tapped: use terms on scores")
     teacher = teacher.copy()
-    asked = [(term, *paths) for term in terms.values() for paths in term.taps.items()]
+    asked = [(name, *paths) for name, term in terms.items() for paths in term.taps.items()]
     with (
         tapped(student.module, {path for _, path, _ in asked}, "student") as own,
         tapped(teacher.module, {path for _, _, path in asked}, "teacher") as given,
     ):
-        pairs = [_Pair(term, path, teachers, own, given) for term, path, teachers in asked]
+        pairs = [_Pair(name, terms[name], path, teachers, own, given) for name, path, teachers in asked]
         with torch.no_grad():
             for network in (student, teacher):
                 network.scores.eval()(network.example(batch=2))
@@ -112,6 +125,7 @@ def pupil_of(student: Network, teacher: Network, terms: Mapping[str, Term]) -> I
 class _Pair:
     """A term between two modules, and where what they give is noted."""
 
+    name: str
     term: Term
     own: str
     its: str
@@ -136,6 +150,11 @@ class _Pair:
             raise UserError(
                 f"the student's module '{self.own}' gives {_shape(own)}, the teacher's '{self.its}' {_shape(given)}: "
                 "maps and rows of tokens have no places in common; tap modules that give the same kind"
+            )
+        if self.term.compares_places and at_smaller_size(own, given)[0].shape[2:].numel() == 1:
+            raise UserError(
+                f"{self.name} compares places, and the student's module '{self.own}' and the teacher's '{self.its}' "
+                "have one in common: tap modules that give larger maps"
             )
         if own.shape[1] == given.shape[1] or not self.term.equal_channels:
             return nn.Identity()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tinysight.data.sample import spread
 from tinysight.reduction.precision.tuning import Tuning
@@ -50,6 +50,14 @@ class Qat(Tuning):
     delay: float = Field(0.1, ge=0, lt=1)
     soft: float = Field(0.5, ge=0, le=1)
     temperature: float = Field(2.0, ge=0.1, le=100)
+
+    @model_validator(mode="after")
+    def _reads_what_is_set(self) -> Qat:
+        if self.steps == "learned" and self.differs("delay"):
+            raise ValueError("learned steps round from the first batch on: leave delay out, or take moving ones")
+        if not self.soft and self.differs("temperature"):
+            raise ValueError("soft is 0, so temperature softens nothing: leave it out")
+        return self
 
     def reduce(self, network: Network, context: Context) -> Network:
         """Train; two steps say it: the weights that were learned, and how they are rounded."""

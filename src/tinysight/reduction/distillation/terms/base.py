@@ -35,6 +35,9 @@ class Term(Config, ABC):
     """Whether what is compared must have as many channels: a 1x1 convolution that learns beside the student, and is
     left behind, then brings the student's to the teacher's number."""
 
+    compares_places: ClassVar[bool] = False
+    """Whether it compares the places of a map with each other, and says nothing where there is one alone."""
+
     weight: float = Field(1.0, gt=0, le=1e9)
     taps: Annotated[dict[str, str], BeforeValidator(_as_pairs)] = Field(default_factory=dict)
 

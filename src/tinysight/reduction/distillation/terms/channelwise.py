@@ -22,6 +22,7 @@ class Channelwise(Term):
 
     on_scores: ClassVar[bool] = True
     equal_channels: ClassVar[bool] = True
+    compares_places: ClassVar[bool] = True
 
     temperature: float = Field(4.0, ge=0.1, le=100)
 

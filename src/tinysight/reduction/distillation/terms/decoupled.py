@@ -33,6 +33,12 @@ class Decoupled(Term):
             raise ValueError("compares scores with labels: leave taps out")
         return self
 
+    @model_validator(mode="after")
+    def _compares_a_part(self) -> Decoupled:
+        if not self.target and not self.others:
+            raise ValueError("target and others are both 0: nothing would be compared")
+        return self
+
     def of(self, student: Tensor, teacher: Tensor, targets: Tensor) -> Tensor:
         """Return the mean over all labels that count."""
         import torch

@@ -21,6 +21,7 @@ class Pairwise(Term):
     """
 
     on_scores: ClassVar[bool] = True
+    compares_places: ClassVar[bool] = True
 
     nodes: int = Field(16, ge=2, le=64)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from tinysight.reduction.distillation.terms.base import Term
 
@@ -17,6 +17,8 @@ class Selectivity(Term):
 
     The kernel is their polynomial one, (xᵀy)²; the numbers of channels need not be equal.
     """
+
+    compares_places: ClassVar[bool] = True
 
     def of(self, student: Tensor, teacher: Tensor, targets: Tensor) -> Tensor:
         """Return the mean over the batch."""

@@ -38,7 +38,8 @@ def fake_quantize(values: Tensor, scale: Tensor, zero_point: Tensor, low: int, h
 class _FakeQuantize(torch.autograd.Function):
     """Keeps nothing but the values it was given, and works on them once more for the gradients.
 
-    Written as a chain of operations every place would keep four tensors of its size: gigabytes in a large network.
+    Written as a chain of operations every place would keep three tensors of its size where its step learns:
+    gigabytes in a large network.
     """
 
     @staticmethod
