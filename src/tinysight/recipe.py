@@ -37,6 +37,9 @@ MOST_VARIANTS = 1000
 """A sweep of more is a mistyped list: nobody waits for it."""
 MOST_SET_ASIDE = 0.9
 STAGE_KEYS = {"heals", "name", "recover", "shortlist", "variants"}
+_LIST, _SETTINGS = "must be a list, such as [a, b]", "must be settings, such as {name: value}"
+KINDS = {"tuple_type": _LIST, "list_type": _LIST, "dict_type": _SETTINGS, "model_type": _SETTINGS}
+"""What YAML calls the things that pydantic names by their types in Python."""
 
 
 class Recipe(Config):
@@ -396,7 +399,7 @@ def _brief(value: Any) -> str:
 def _shown(value: Any) -> str:
     """Show a value in a message, shortened."""
     try:
-        return reprlib.repr(value)
+        return reprlib.repr(str(value) if isinstance(value, Path) else value)
     except ValueError:  # Python writes no number of more than 4300 digits
         return "a number of thousands of digits"
 
@@ -409,7 +412,7 @@ def _describe(error: ValidationError, prefix: str, model: type[BaseModel]) -> It
         if problem["type"] == "extra_forbidden":
             yield _unknown_key(where, place[-1], _valid_keys(model, place[:-1]))
         else:
-            message = problem["msg"].removeprefix("Value error, ")
+            message = KINDS.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
             shown = "" if problem["type"] == "missing" else f" (got {_shown(problem['input'])})"
             # What is wrong between sections names them itself, and the whole recipe is no value to show.
             yield f"{where}: {message[0].lower()}{message[1:]}{shown}" if where else message
