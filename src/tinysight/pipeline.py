@@ -30,7 +30,7 @@ from tinysight.runs.records import CandidateRecord
 from tinysight.runs.summary import read_summary
 from tinysight.search.choice import choose, finalists
 from tinysight.search.floor import certifiable_drop, compare, judge
-from tinysight.search.said import fell_out, no_faster
+from tinysight.search.said import fell_out, lost_classes, no_faster
 from tinysight.search.walk import walk
 from tinysight.ship import ship
 from tinysight.workshop import EAGER, Workshop
@@ -213,12 +213,13 @@ def _sizes(job: Job) -> dict[str, int]:
 
 def _cautions(job: Job, workshop: Workshop, folder: RunFolder, best: CandidateRecord) -> list[str]:
     """Return what a reader must know before trusting the result."""
-    reference = workshop.per_image(workshop.reference_id)
+    reference, chosen = workshop.per_image(workshop.reference_id), workshop.per_image(best.id)
     policy = Bundle.open(folder.artifact(best.id)).input
     photo = job.dataset.split("val")[0].read()[0]
     of_val = job.task.caution(reference.statistics), reference.caution, policy.caution(policy.size_of(photo))
     of_choice = restless(best.speedup), no_faster(best, job.goal), fell_out(folder.records, best)
-    return [caution for caution in (*of_val, *job.cautions, *of_choice) if caution]
+    of_classes = lost_classes(job.task, reference.statistics, chosen.statistics)
+    return [caution for caution in (*of_val, *job.cautions, *of_choice, of_classes) if caution]
 
 
 def _baseline(workshop: Workshop, folder: RunFolder) -> dict[str, Any]:

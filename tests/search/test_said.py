@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tinysight.measure.records import Speedup
 from tinysight.search.goal import Goal
-from tinysight.search.said import fell_out, no_faster
+from tinysight.search.said import fell_out, lost_classes, no_faster
+from tinysight.tasks import Segmentation
 
 CUT = [{"kind": "structure", "method": "prune", "version": 1}]
 TAUGHT = [*CUT, {"kind": "weights", "method": "distil", "version": 1}]
@@ -34,3 +36,19 @@ def test_where_a_cut_holds_the_floor_or_is_the_choice_nothing_is_said(make_recor
     assert fell_out([cut, make_record("int8")], make_record("int8")) is None
     assert fell_out([cut.with_(verdict="undecided")], cut) is None
     assert fell_out([make_record("int8")], make_record("int8")) is None
+
+
+def test_a_class_that_is_lost_is_named_beside_one_that_never_was_found():
+    task = Segmentation(("road", "pole", "sign", "tree"))
+    truth = np.array([[0, 1, 2]])
+    reference, choice = (task.statistic(np.array([seen]), truth)[None] for seen in ([0, 1, 0], [0, 0, 0]))
+    said = lost_classes(task, reference, choice) or ""
+    assert "nothing right of pole (100.0) on val" in said
+    assert lost_classes(task, reference, reference) is None
+
+
+def test_of_many_lost_classes_the_first_are_named():
+    task = Segmentation(tuple("abcdefgh"))
+    truth = np.arange(8)[None]
+    reference, choice = (task.statistic(seen, truth)[None] for seen in (truth, np.zeros_like(truth)))
+    assert "f (100.0) and 2 more on val" in (lost_classes(task, reference, choice) or "")

@@ -1,14 +1,21 @@
-"""What is to be said of a choice: that its gain is not decided, or that what was asked for fell out."""
+"""What is to be said of a choice: that its gain is not decided, that it lost a class, or what was asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tinysight.reduction.table import METHODS
 from tinysight.runs.records import CandidateRecord
 from tinysight.search.goal import Goal
+from tinysight.tasks import Task
 
-__all__ = ["fell_out", "no_faster"]
+__all__ = ["fell_out", "lost_classes", "no_faster"]
+
+NAMED = 5
 
 
 def no_faster(best: CandidateRecord, goal: Goal) -> str | None:
@@ -34,6 +41,26 @@ def fell_out(records: Sequence[CandidateRecord], best: CandidateRecord) -> str |
     return (
         f"none of the networks whose structure was changed holds the floor: the nearest, {nearest.variant}, loses "
         f"{nearest.drop.points:.2f} points ({nearest.verdict}): change less, or let it learn longer"
+    )
+
+
+def lost_classes(task: Task, reference: NDArray[Any], choice: NDArray[Any]) -> str | None:
+    """Say which classes the choice never gets right on val though the reference does: a mean over classes may hide it.
+
+    Args:
+        task: the run's.
+        reference: statistics of the reference's predictions, (images, …).
+        choice: those of the choice.
+    """
+    before, after = task.class_scores(reference), task.class_scores(choice)
+    lost = np.flatnonzero((before > 0) & (after == 0))
+    if not len(lost):
+        return None
+    names = ", ".join(f"{task.classes[index]} ({100 * before[index]:.1f})" for index in lost[:NAMED])
+    more = f" and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
+    return (
+        f"the choice gets nothing right of {names}{more} on val, of which the reference has the {task.class_metric} in "
+        "brackets: lower max_drop if these classes matter"
     )
 
 
