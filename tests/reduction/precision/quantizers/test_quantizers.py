@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -99,18 +101,25 @@ class TestLargestWeight:
 
 
 class TestLearnedStep:
-    def test_the_gradient_is_made_smaller_as_in_lsq(self):
-        quantizer = LearnedStep(torch.tensor([0.5, 0.5]), ZERO, axis=0)
+    def test_the_gradient_is_that_of_lsq_for_its_logarithm(self):
+        quantizer = LearnedStep(torch.tensor([0.5, 0.25]), ZERO, axis=0)
         weight = torch.full((2, 8), 100.0)  # clipped: each adds the largest level
         quantizer(weight).sum().backward()
-        expected = 8 * 127 / (8 * 127) ** 0.5
-        assert quantizer.scale.grad.tolist() == pytest.approx([expected, expected])
+        assert quantizer.logarithm.grad.tolist() == pytest.approx([8 * 127 * 10 * 0.5, 8 * 127 * 10 * 0.25])
 
-    def test_a_step_stays_above_zero(self):
-        quantizer = LearnedStep(torch.tensor(0.5), ZERO)
-        quantizer.scale.data.fill_(-1)
-        quantizer.confine()
-        assert quantizer.scale.item() > 0
+    def test_it_starts_where_it_was_found(self):
+        assert LearnedStep(torch.tensor(0.5), ZERO).steps(ZERO)[0].item() == 0.5
+
+    @pytest.mark.parametrize("start", [1e-6, 1e-3, 10.0])
+    def test_adam_moves_steps_of_all_sizes_alike(self, start: float):
+        """It once carried small ones past zero, where everything is clipped to nothing."""
+        quantizer = LearnedStep(torch.tensor(start), ZERO)
+        optimizer = torch.optim.Adam(quantizer.parameters(), lr=1e-3)
+        for _ in range(10):
+            optimizer.zero_grad()
+            quantizer.steps(ZERO)[0].backward()  # to be made smaller, without end
+            optimizer.step()
+        assert quantizer.steps(ZERO)[0].item() == pytest.approx(start * math.exp(-10 * 10 * 1e-3), rel=1e-3)
 
 
 class TestThresholds:
