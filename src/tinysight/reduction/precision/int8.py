@@ -12,7 +12,7 @@ from tinysight.reduction.naming import is_inside
 from tinysight.reduction.step import Context, NotApplicable, PrecisionReduction
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from tinysight.reduction.network import Network
     from tinysight.reduction.precision.calibration import Images
@@ -39,7 +39,7 @@ class Int8(PrecisionReduction):
     they cost no time but bytes.
 
     ``within``, in points of the task's metric on the calibration images (their labels are used then), puts the layers
-    that hurt most back to float, the worst, then the worst two, four …, until no more than that is lost. A file whose
+    that hurt most back to float, as few as it takes until no more than that is lost. A file whose
     scores drift more than ``max_drift`` of their own spread from the float network's is refused; None refuses none.
     """
 
@@ -135,43 +135,48 @@ class Int8(PrecisionReduction):
         """Put layers back to float, those that hurt most first, until the loss of quality is small enough; name them.
 
         Raises:
-            NotApplicable: all of them are, or which layers hurt cannot be told.
+            NotApplicable: no number of them is enough, or which layers hurt cannot be told.
         """
-        from tinysight.reduction.precision.blame import ASKED, Blame
+        from tinysight.reduction.precision.fallback import Trial, fewest_in_float
         from tinysight.reduction.precision.record import PrecisionRecord
         from tinysight.reduction.precision.trial import compiled, quality
 
         assert self.within is not None, "asked for"
         started = time.monotonic()
         samples = spread(context.train, self.images)
-        folder = context.folder / "trial"
 
         def score(each: PrecisionRecord) -> float:
-            return 100 * quality(network, compiled(exported, each, folder, context), samples, context)
+            return 100 * quality(network, compiled(exported, each, context.folder / "trial", context), samples, context)
 
-        floor = score(PrecisionRecord()) - self.within
-        order: list[str] = []
-        back: list[str] = []
-        while (found := score(record)) < floor:
-            if not order:
-                try:
-                    drifts = Blame(exported, record, images[:ASKED]).layers(context.progress)
-                except NotImplementedError as missing:
-                    raise NotApplicable(
-                        f"within: {missing} does not run in PyTorch here, so no layer can be told apart: name ignored "
-                        "layers instead"
-                    ) from missing
-                order = sorted(
-                    (name for name in drifts if not is_inside(name, self.ignored)), key=lambda name: -drifts[name]
-                )
-            # Twice as many every time: networks have a hundred layers, and each trial scores every image.
-            back = order[: max(1, 2 * len(back))]
-            if len(back) == len(order):
-                raise NotApplicable(f"no layer can be in int8 without losing more than {self.within:g} points")
-            record = self._calibrated(exported, images, (*self.ignored, *back), context)
-        said = f"back in float: {', '.join(back)}" if back else "no layer had to go back to float"
+        exact = score(PrecisionRecord())
+
+        def attempt(back: Sequence[str]) -> Trial:
+            made = self._calibrated(exported, images, (*self.ignored, *back), context) if back else record
+            return Trial(back, made, exact - score(made))
+
+        found = fewest_in_float(lambda: self._worst_first(exported, record, images, context), attempt, self.within)
+        back = ", ".join(found.in_float)
+        if found.loss > self.within:
+            raise NotApplicable(
+                f"within: int8 loses {found.loss:.2f} points of {exact:.2f} on {len(samples)} training images at the "
+                f"least, with {back or 'no layer'} in float: allow more, or train with qat"
+            )
+        said = f"back in float: {back}" if back else "no layer had to go back to float"
         context.progress.say(
-            f"int8 within {self.within:g} points on {len(samples)} training images ({found:.2f} against "
-            f"{floor + self.within:.2f}): {said}; took {time.monotonic() - started:.0f} s"
+            f"int8 within {self.within:g} points on {len(samples)} training images (loses {found.loss:.2f} of "
+            f"{exact:.2f}): {said}; took {time.monotonic() - started:.0f} s"
         )
-        return record, said
+        return found.record, said
+
+    def _worst_first(self, exported: Any, record: PrecisionRecord, images: Images, context: Context) -> list[str]:
+        """Return the layers that round, the one whose rounding alone moves the scores most first."""
+        from tinysight.reduction.precision.blame import ASKED, Blame
+
+        try:
+            drifts = Blame(exported, record, images[:ASKED]).layers(context.progress)
+        except NotImplementedError as missing:
+            raise NotApplicable(
+                f"within: {missing} does not run in PyTorch here, so no layer can be told apart: name ignored layers "
+                "instead"
+            ) from missing
+        return sorted((name for name in drifts if not is_inside(name, self.ignored)), key=lambda name: -drifts[name])
