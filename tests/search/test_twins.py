@@ -1,5 +1,6 @@
 """Networks whose weights alone differ take the same time, whatever was measured."""
 
+from tinysight.measure.records import PrecisionRead
 from tinysight.search.choice import choose
 from tinysight.search.goal import Goal
 from tinysight.search.twins import settled
@@ -26,9 +27,24 @@ def test_a_twin_of_the_reference_is_as_fast_by_definition(make_record):
 def test_one_precision_of_twins_makes_twins(make_record):
     plain, taught = make_record("plain"), make_record("taught", parent="plain", **TRAINED)
     quantized = [make_record(f"q{n}", parent=of.id, ratio=2.0 + n, **INT8) for n, of in enumerate((plain, taught))]
-    fewer = make_record("q2", parent="plain", ratio=5.0, config={"images": 8}, **INT8)
+    fewer = make_record("q2", parent="plain", ratio=5.0, config={"ignored": ["first"]}, **INT8)
     found = ratios(settled([plain, taught, *quantized, fewer]))
     assert (found["q0"], found["q1"], found["q2"]) == (2.5, 2.5, 5.0)
+
+
+def test_ways_to_round_the_same_layers_are_twins(make_record):
+    """Else the luckiest of their measurements would decide between trained ranges and calibrated ones."""
+    read = PrecisionRead(stored="int8", executed="int8", integer_share=1.0, integer_layers=4, layers=4)
+    methods = {"int8": {}, "fat": {"epochs": 1}, "nncf": {"ranges": "nncf"}, "some": {"ignored": ["first"]}}
+    records = [
+        make_record(
+            name, parent="plain", ratio=2.0 + number, config=config, precision=read,
+            steps=[{"kind": "precision", "method": "fat" if name == "fat" else "int8", "version": 1}],
+        )
+        for number, (name, config) in enumerate(methods.items())
+    ]  # fmt: skip
+    found = ratios(settled([make_record("plain"), *records]))
+    assert [found[name] for name in methods] == [2.5, 2.5, 4.0, 5.0]
 
 
 def test_a_changed_structure_is_another_network(make_record):

@@ -40,9 +40,17 @@ def _network(record: CandidateRecord, by_id: Mapping[str, CandidateRecord]) -> N
         and record.steps[-1]["kind"] in {"weights", "precision"}
     ):
         if record.steps[-1]["kind"] == "precision":
-            precisions.append(digest_of([record.steps[-1], record.config]))
+            precisions.append(_executed(record))
         record = by_id[record.parent]
     return record.id, tuple(precisions)
+
+
+def _executed(record: CandidateRecord) -> str:
+    """Identify how an engine runs a precision: by the layers that are rounded, whatever scales were found for them."""
+    if record.precision is None:
+        return digest_of([record.steps[-1], record.config])
+    places = [record.config.get(key) for key in ("ignored", "within")]
+    return digest_of([record.precision.model_dump(), *places, record.config.get("ranges") == "nncf"])
 
 
 def _at(record: CandidateRecord, twins: Sequence[CandidateRecord]) -> CandidateRecord:
