@@ -4,6 +4,7 @@ import pytest
 
 from tinysight.data import InputPolicy
 from tinysight.engines.bundle import Bundle
+from tinysight.measure.records import PrecisionRead
 from tinysight.report.card import model_card
 
 AGREEMENT = {
@@ -40,6 +41,12 @@ def test_it_says_what_the_bundle_is(bundle, make_record):
         assert words in card
 
 
+def test_it_says_what_runs_in_integers(bundle, make_record):
+    read = PrecisionRead(stored="int8", executed="int8", integer_share=0.75, integer_layers=3, layers=4)
+    card = model_card(bundle, make_record("a", precision=read))
+    assert "the engine runs int8, 3 of 4 convolutions and matrix products in integers, and what is left in f32." in card
+
+
 def test_it_says_how_to_run_it(bundle, make_record):
     assert "tinysight predict . photo.jpg" in model_card(bundle, make_record("a"))
 
@@ -48,7 +55,7 @@ def test_every_number_has_its_conditions(bundle, make_record):
     card = model_card(bundle, make_record("a", size=20_000))
     assert "| mIoU | 80.00 | val split, 95 % interval 75.00–85.00 |" in card
     assert "| file | 20 kB | model.onnx 20 kB; openvino loads these |" in card
-    assert "median of 35, openvino 1.0, 2 threads, batch 1, a cpu" in card
+    assert "median of 35 runs, timed apart from the other row's, openvino 1.0, 2 threads, batch 1, a cpu" in card
 
 
 def test_it_shows_that_engines_agree(bundle, make_record):

@@ -38,7 +38,9 @@ def test_counts(value, text):
     assert count_text(value) == text
 
 
-@pytest.mark.parametrize(("value", "text"), [(0.5, "+0.50"), (-1.234, "-1.23"), (0, "+0.00"), (None, "–")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.5, "+0.50"), (-1.234, "-1.23"), (0, "+0.00"), (-0.001, "+0.00"), (None, "–")]
+)
 def test_points_carry_their_sign(value, text):
     assert points_text(value) == text
 

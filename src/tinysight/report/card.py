@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tinysight.engines.bundle import Bundle
 from tinysight.report.snippet import snippet
-from tinysight.report.text import bytes_text, count_text, latency_text, points_text, speedup_text
+from tinysight.report.text import bytes_text, count_text, counted, latency_text, points_text, speedup_text
 from tinysight.runs.records import CandidateRecord
 
 __all__ = ["model_card"]
@@ -30,7 +30,7 @@ def _what(bundle: Bundle, record: CandidateRecord) -> list[str]:
         "",
         f"Candidate `{record.id}`, verdict **{record.verdict}**. Reductions: {steps}.",
         f"Network: `{bundle.lineage.get('spec', {}).get('builder')}` {bundle.lineage.get('spec', {}).get('args')}.",
-        f"Input: {prepared}. Weights stored as {bundle.stored}; what is not integer is computed in {bundle.execute}.",
+        f"Input: {prepared}. Weights stored as {bundle.stored}; {_executed(bundle, record)}.",
         "",
         "```",
         "tinysight predict . photo.jpg",
@@ -44,6 +44,13 @@ def _what(bundle: Bundle, record: CandidateRecord) -> list[str]:
     ]
 
 
+def _executed(bundle: Bundle, record: CandidateRecord) -> str:
+    """Say what the engine computes in, as it told itself, and in what the layers are computed that are left."""
+    if record.precision is None or not record.precision.integer_share:
+        return f"computed in {bundle.execute}"
+    return f"the engine runs {record.precision.sentence}, and what is left in {bundle.execute}"
+
+
 def _numbers(record: CandidateRecord) -> list[str]:
     lines = ["## Measured on these files", "", "| what | value | conditions |", "|---|---|---|"]
     if record.quality:
@@ -51,20 +58,25 @@ def _numbers(record: CandidateRecord) -> list[str]:
         interval = f"{q.split} split, 95 % interval {100 * q.low:.2f}–{100 * q.high:.2f}"
         lines.append(f"| {q.metric} | {100 * q.value:.2f} | {interval} |")
     if record.drop:
-        spread = f"points against the reference, 95 % interval {record.drop.low:+.2f} to {record.drop.high:+.2f}"
+        interval = f"{points_text(record.drop.low)} to {points_text(record.drop.high)}"
+        spread = f"points against the reference, 95 % interval {interval}"
         lines.append(f"| drop | {points_text(record.drop.points)} | {spread} |")
     if record.bytes:
         files = ", ".join(f"{name} {bytes_text(size)}" for name, size in record.bytes.files.items())
         lines.append(f"| file | {bytes_text(record.bytes.total)} | {files}; {record.bytes.engine} loads these |")
     for name, latency in (("latency", record.latency_ms), ("end to end", record.e2e_ms)):
         if latency:
-            where = f"{latency.engine} {latency.engine_version}, {latency.threads} threads, batch 1, {latency.cpu}"
+            threads = counted(latency.threads, "thread")
+            where = f"{latency.engine} {latency.engine_version}, {threads}, batch 1, {latency.cpu}"
             lines.append(
-                f"| {name} | {latency_text(latency)} ms (p90 {latency.p90:.2f}) | median of {latency.runs}, {where} |"
+                f"| {name} | {latency_text(latency)} ms (p90 {latency.p90:.2f}) | median of {latency.runs} runs, timed "
+                f"apart from the other row's, {where} |"
             )
     for name, faster in (("compiled reference", record.speedup), ("eager PyTorch reference", record.speedup_eager)):
         if faster:
-            lines.append(f"| times faster than the {name} | {speedup_text(faster)} | interleaved rounds, 5–95 % |")
+            lines.append(
+                f"| times faster than the {name} | {speedup_text(faster)} | in turn with it, round by round, 5–95 % |"
+            )
     lines.append(f"| multiply-accumulates | {count_text(record.macs)} | one image |")
     lines.append(f"| peak memory | {record.peak_rss_mb or 0:.0f} MiB | whole engine process |")
     return lines

@@ -128,8 +128,8 @@ def speedup_text(speedup: Speedup | None) -> str:
 
 
 def points_text(value: float | None) -> str:
-    """Points with sign: a loss is positive."""
-    return "–" if value is None else f"{value:+.2f}"
+    """Points with sign: a loss is positive, and what rounds to zero is no gain."""
+    return "–" if value is None else f"{round(value, 2) + 0.0:+.2f}"
 
 
 def signed(value: float, decimals: int = 2) -> str:
