@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from tinysight.data import InputPolicy
 from tinysight.errors import UserError
@@ -65,6 +66,21 @@ def test_it_teaches(tmp_path: Path, tiny_network, make_context):
 def test_teachers_of_something_else_are_refused(tmp_path: Path, tiny_network, make_context, about: dict, told: str):
     with pytest.raises(UserError, match=told):
         ensemble([saved(tmp_path / "other", **about)], make_context(tiny_network))
+
+
+def test_a_teacher_of_another_task_is_refused(tmp_path: Path, tiny_network, make_context):
+    spec = ModelSpec(builder="classifier", args={"encoder": "resnet10t", "classes": 2})
+    Network(spec.build().eval(), spec, InputPolicy(height=32, width=48)).save(tmp_path)
+    with pytest.raises(UserError, match=r"gives scores of the shape \(1, 2\), which is no segmentation"):
+        ensemble([tmp_path], make_context(tiny_network))
+
+
+def test_a_teacher_that_gives_no_numbers_is_named(tmp_path: Path, tiny_network, make_context):
+    folder = saved(tmp_path / "one")
+    weights = {name: value * torch.nan for name, value in load_file(folder / "weights.safetensors").items()}
+    save_file(weights, folder / "weights.safetensors")
+    with pytest.raises(UserError, match=r"one are not numbers \(NaN\)"):
+        ensemble([folder], make_context(tiny_network))
 
 
 def test_a_folder_without_a_checkpoint_is_named(tmp_path: Path):

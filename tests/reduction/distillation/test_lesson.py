@@ -21,8 +21,6 @@ from tinysight.tasks import Classification
 from tinysight.training.batches import Batch
 from tinysight.training.losses import task_loss
 
-PLACED = [name for name, field in Terms.model_fields.items() if field.annotation.__args__[0].compares_places]
-
 
 def build(make_network, width: int) -> Network:
     torch.manual_seed(width)
@@ -53,7 +51,7 @@ def test_the_student_comes_closer_to_what_its_teacher_sees(student: Network, tea
 
 def _attention_apart(student: Network, teacher: Network) -> float:
     terms = Terms.model_validate({"attention": {"taps": ["1"]}}).named
-    with pupil_of(student.copy(), teacher, terms) as pupil, torch.no_grad():
+    with pupil_of(student.copy(), teacher, terms, 8) as pupil, torch.no_grad():
         images = student.example(batch=8)
         batch = Batch(images, torch.zeros(8, 32, 48, dtype=torch.long))
         pupil(images)
@@ -92,7 +90,7 @@ def test_each_network_sees_pictures_at_its_own_size(teacher: Network, student: N
 
 
 def test_only_students_and_adapters_are_trained(student: Network, teacher: Network):
-    with pupil_of(student, teacher, Terms.model_validate({"hints": {"taps": ["1"]}}).named) as pupil:
+    with pupil_of(student, teacher, Terms.model_validate({"hints": {"taps": ["1"]}}).named, 4) as pupil:
         trained = sum(parameter.numel() for parameter in pupil.parameters())
     assert trained == sum(parameter.numel() for parameter in student.module.parameters()) + 4 * 6 + 6
     assert isinstance(pupil.student, Scores)
@@ -169,24 +167,34 @@ def test_maps_and_tokens_have_no_places_in_common(make_network, student: Network
         distil(attention={"taps": {"1": "norm"}}).reduce(student, make_context(make_network(Tokens())))
 
 
-@pytest.mark.parametrize("name", PLACED)
+@pytest.mark.parametrize("name", ["attention", "selectivity", "channelwise", "pairwise"])
 def test_terms_that_compare_places_need_more_than_one(make_network, make_context, name: str):
     one_place = make_network(nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(3, 2, 1), nn.Upsample((32, 48))))
-    with pytest.raises(UserError, match=rf"{name} compares places, and .*'1' and .*'1' have one in common"):
+    with pytest.raises(UserError, match=rf"{name} would teach nothing between .*'1' and .*'1': it compares places"):
         distil(**{name: {"taps": ["1"]}}).reduce(one_place, make_context(one_place))
 
 
-@pytest.mark.parametrize("name", [name for name in PLACED if Terms.model_fields[name].annotation.__args__[0].on_scores])
+@pytest.mark.parametrize("name", ["channelwise", "pairwise"])
 def test_scores_of_a_whole_picture_have_no_places(make_network, make_context, name: str):
     whole = make_network(nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)))
     task = Classification(("a", "b"))
-    with pytest.raises(UserError, match=f"{name} compares places, and the scores have only one"):
+    with pytest.raises(UserError, match=f"{name} would teach nothing on the scores: it compares places"):
         distil(**{name: {}}).reduce(whole, make_context(whole, task=task))
+
+
+@pytest.mark.parametrize(
+    ("terms", "reason"),
+    [({"relational": {}}, "takes three in a batch"), ({"decoupled": {"target": 0}}, "there are no others")],
+)
+def test_terms_that_would_teach_nothing_are_refused(student: Network, teacher: Network, make_context, terms, reason):
+    method = distil(**terms).model_copy(update={"batch_size": 2})
+    with pytest.raises(UserError, match=f"would teach nothing on the scores: .*{reason}"):
+        method.reduce(student, make_context(teacher))
 
 
 def test_an_onnx_file_cannot_be_tapped(student: Network, make_context, teacher: Network, monkeypatch):
     monkeypatch.setattr(Network, "file", property(lambda self: object()))
-    with pytest.raises(NotApplicable, match="ONNX file"), pupil_of(student, teacher, {}):
+    with pytest.raises(NotApplicable, match="ONNX file"), pupil_of(student, teacher, {}, 4):
         pass
 
 

@@ -168,6 +168,39 @@ def test_of_two_classes_there_are_no_others():
     assert math.isfinite(value(Decoupled(), features(4, 2, 1, 1), features(4, 2, 1, 1, seed=1), LABELS.clamp(max=1)))
 
 
+@pytest.mark.parametrize(
+    ("name", "settings", "sizes"),
+    [
+        ("attention", {}, (4, 1, 4)),
+        ("selectivity", {}, (4, 1, 4)),
+        ("channelwise", {}, (4, 1, 4)),
+        ("pairwise", {}, (4, 1, 4)),
+        ("pairwise", {}, (1, 6, 4)),
+        ("embedding", {}, (1, 6, 4)),
+        ("relational", {}, (4, 6, 2)),
+        ("decoupled", {"target": 0}, (2, 1, 4)),
+    ],
+)
+def test_a_term_is_idle_where_its_gradient_vanishes(name: str, settings: dict, sizes: tuple[int, int, int]):
+    channels, places, pictures = sizes
+    taps = {} if name == "decoupled" else {"taps": ["a"]}
+    term = build(name, **taps, **settings)
+    student, teacher = (features(pictures, channels, 1, places, seed=seed) for seed in (0, 1))
+    student.requires_grad = True
+    term.of(student, teacher, torch.zeros(pictures, 1, places, dtype=torch.long)).backward()
+    assert student.grad is not None
+    assert student.grad.abs().max() < 1e-6
+    assert term.idle(*sizes)
+    assert not term.idle(4, 6, 4)
+
+
+def test_a_name_without_settings_is_refused():
+    with pytest.raises(ValidationError, match=r"similarity is empty: write similarity: \{\} for its defaults"):
+        Terms.model_validate({"similarity": None})
+    spelled_out = Terms.model_validate({"similarity": {}}).model_dump()
+    assert list(Terms.model_validate(spelled_out).named) == ["similarity"]
+
+
 @pytest.mark.parametrize("given", [["a", "b"], {"a": "a", "b": "b"}])
 def test_a_list_names_modules_that_are_called_alike(given: object):
     assert build("hints", taps=given).taps == {"a": "a", "b": "b"}

@@ -90,14 +90,14 @@ class Distil(Learning):
 
     def reduce(self, network: Network, context: Context) -> Network:
         """Train a copy; the record says with what, and on how many images of each kind."""
-        from tinysight.reduction.distillation.lesson import refuse_one_place
+        from tinysight.reduction.distillation.lesson import refuse_idle
         from tinysight.reduction.verify import run
 
         self._refuse_untrainable(network)
         further = self._further(context)
         samples = [*context.train, *further]
         record = self.model_dump(mode="json") | {"images": len(context.train), "unlabeled_images": len(further)}
-        refuse_one_place(self.terms.named, run(network.scores, network.example()))
+        refuse_idle(self.terms.named, run(network.scores, network.example()), self.batch_size)
         beside = self._beside(context) if self._taps else None
         batches = self._batches(samples, network, context)
         trained = self._trained(network, context, batches, self._loss(context), beside=beside)
@@ -138,7 +138,7 @@ class Distil(Learning):
     def _beside(self, context: Context) -> Callable[[Network], AbstractContextManager[Pupil]]:
         from tinysight.reduction.distillation.lesson import pupil_of
 
-        return lambda student: pupil_of(student, context.teacher, self.terms.named)
+        return lambda student: pupil_of(student, context.teacher, self.terms.named, self.batch_size)
 
     def _batches(self, samples: Sequence[Sample], network: Network, context: Context) -> Source:
         from tinysight.training.batches import Batches

@@ -57,12 +57,20 @@ def ensemble(folders: Sequence[Path], context: Context) -> Callable[[], Teacher]
 
 
 def _checked(folder: Path, network: Network, context: Context) -> Network:
-    classes, expected = planes(run(network.scores, network.example())).shape[1], len(context.task.classes)
+    scores = run(network.scores, network.example())
+    classes, expected = planes(scores).shape[1], len(context.task.classes)
     if classes != expected:
         raise UserError(
             f"the teacher {folder} tells {classes} classes apart, and the data has {expected}: "
             "give one that was trained for the same classes"
         )
+    if context.task.refuse_output(scores.shape):
+        raise UserError(
+            f"the teacher {folder} gives scores of the shape {tuple(scores.shape)}, which is no {context.task.name}: "
+            "give one that was trained for the same task"
+        )
+    if scores.isnan().any():
+        raise UserError(f"the scores of the teacher {folder} are not numbers (NaN): give another, or train it again")
     mode = context.teacher.input.mode
     if network.input.mode != mode:
         raise UserError(

@@ -19,7 +19,9 @@ from tinysight.training.batches import Batch
 from tinysight.training.losses import Loss, planes, resized
 from tinysight.training.soft_targets import at_smaller_size
 
-__all__ = ["Pupil", "on_scores", "pupil_of", "refuse_one_place"]
+__all__ = ["Pupil", "on_scores", "pupil_of", "refuse_idle"]
+
+OTHERWISE = "compare something else, or leave it out"
 
 
 def on_scores(loss: Loss, terms: Mapping[str, Term]) -> Loss:
@@ -43,17 +45,16 @@ def on_scores(loss: Loss, terms: Mapping[str, Term]) -> Loss:
     return total
 
 
-def refuse_one_place(terms: Mapping[str, Term], scores: Tensor) -> None:
-    """Refuse terms on ``scores`` (batch, classes, …) that compare places where a picture has one alone.
+def refuse_idle(terms: Mapping[str, Term], scores: Tensor, pictures: int) -> None:
+    """Refuse terms that would teach nothing on ``scores`` (batch, classes, …), shown so many pictures at once.
 
     Raises:
-        UserError: with the term's name.
+        UserError: with the term's name and the reason.
     """
-    if scores.ndim == 4 and scores.shape[2:].numel() > 1:
-        return
+    maps = as_maps(planes(scores), "the student")
     for name, term in terms.items():
-        if term.compares_places and not term.taps:
-            raise UserError(f"{name} compares places, and the scores have only one: tap modules that give maps")
+        if not term.taps and (reason := term.idle(maps.shape[1], maps.shape[2:].numel(), pictures)):
+            raise UserError(f"{name} would teach nothing on the scores: {reason}: {OTHERWISE}")
 
 
 class Pupil(nn.Module):
@@ -94,10 +95,10 @@ class Pupil(nn.Module):
 
 
 @contextmanager
-def pupil_of(student: Network, teacher: Network, terms: Mapping[str, Term]) -> Iterator[Pupil]:
+def pupil_of(student: Network, teacher: Network, terms: Mapping[str, Term], pictures: int) -> Iterator[Pupil]:
     """Yield ``student`` beside a copy of ``teacher``, both watched where the terms tap them.
 
-    Afterwards nothing of this is left on the student.
+    They will be shown so many ``pictures`` at once. Afterwards nothing of this is left on the student.
 
     Raises:
         NotApplicable: the teacher is an ONNX file, in which no module can be tapped.
@@ -117,7 +118,7 @@ def pupil_of(student: Network, teacher: Network, terms: Mapping[str, Term]) -> I
                 network.scores.eval()(network.example(batch=2))
         with torch.random.fork_rng(devices=[]):  # adapters start alike in every training
             torch.manual_seed(0)
-            adapters = nn.ModuleList(pair.adapter() for pair in pairs)
+            adapters = nn.ModuleList(pair.adapter(pictures) for pair in pairs)
         yield Pupil(student, teacher, pairs, adapters)
 
 
@@ -140,8 +141,12 @@ class _Pair:
     def teacher(self) -> Tensor:
         return self.teacher_gave[self.its]
 
-    def adapter(self) -> nn.Module:
-        """Return what brings the student's channels to the teacher's, once both have run."""
+    def adapter(self, pictures: int) -> nn.Module:
+        """Return what brings the student's channels to the teacher's, once both have run.
+
+        Raises:
+            UserError: the two cannot be compared, or nothing would be learned from so many pictures at once.
+        """
         for whose, path, seen in (("student", self.own, self.student_gave), ("teacher", self.its, self.teacher_gave)):
             if path not in seen:
                 raise UserError(f"the {whose}'s module '{path}' does not run: tap another one")
@@ -151,10 +156,11 @@ class _Pair:
                 f"the student's module '{self.own}' gives {_shape(own)}, the teacher's '{self.its}' {_shape(given)}: "
                 "maps and rows of tokens have no places in common; tap modules that give the same kind"
             )
-        if self.term.compares_places and at_smaller_size(own, given)[0].shape[2:].numel() == 1:
+        common = at_smaller_size(own, given)[1]
+        if reason := self.term.idle(common.shape[1], common.shape[2:].numel(), pictures):
             raise UserError(
-                f"{self.name} compares places, and the student's module '{self.own}' and the teacher's '{self.its}' "
-                "have one in common: tap modules that give larger maps"
+                f"{self.name} would teach nothing between the student's module '{self.own}' and the teacher's "
+                f"'{self.its}': {reason}: {OTHERWISE}"
             )
         if own.shape[1] == given.shape[1] or not self.term.equal_channels:
             return nn.Identity()

@@ -12,7 +12,9 @@ from tinysight.config import Config
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Term"]
+__all__ = ["ONE_PLACE", "Term"]
+
+ONE_PLACE = "it compares places, and there is one alone"
 
 
 def _as_pairs(given: Any) -> Any:
@@ -35,9 +37,6 @@ class Term(Config, ABC):
     """Whether what is compared must have as many channels: a 1x1 convolution that learns beside the student, and is
     left behind, then brings the student's to the teacher's number."""
 
-    compares_places: ClassVar[bool] = False
-    """Whether it compares the places of a map with each other, and says nothing where there is one alone."""
-
     weight: float = Field(1.0, gt=0, le=1e9)
     taps: Annotated[dict[str, str], BeforeValidator(_as_pairs)] = Field(default_factory=dict)
 
@@ -48,6 +47,13 @@ class Term(Config, ABC):
                 "taps are missing: name the modules to compare, such as [encoder.layer3], or {student's: teacher's}"
             )
         return self
+
+    def idle(self, channels: int, places: int, pictures: int) -> str:
+        """Say why it teaches nothing where maps have so many channels and places, and batches so many pictures.
+
+        Empty where it does teach.
+        """
+        return ""
 
     @abstractmethod
     def of(self, student: Tensor, teacher: Tensor, targets: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from tinysight.reduction.distillation.terms.base import Term
+from tinysight.reduction.distillation.terms.base import ONE_PLACE, Term
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,9 +22,12 @@ class Channelwise(Term):
 
     on_scores: ClassVar[bool] = True
     equal_channels: ClassVar[bool] = True
-    compares_places: ClassVar[bool] = True
 
     temperature: float = Field(4.0, ge=0.1, le=100)
+
+    def idle(self, channels: int, places: int, pictures: int) -> str:
+        """Places are compared with each other."""
+        return ONE_PLACE if places == 1 else ""
 
     def of(self, student: Tensor, teacher: Tensor, targets: Tensor) -> Tensor:
         """Return the mean over channels and batch."""

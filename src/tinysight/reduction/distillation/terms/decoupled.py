@@ -39,6 +39,10 @@ class Decoupled(Term):
             raise ValueError("target and others are both 0: nothing would be compared")
         return self
 
+    def idle(self, channels: int, places: int, pictures: int) -> str:
+        """Beside the label two classes leave one, about which nothing is left to say."""
+        return "of two classes there are no others to compare" if channels == 2 and not self.target else ""
+
     def of(self, student: Tensor, teacher: Tensor, targets: Tensor) -> Tensor:
         """Return the mean over all labels that count."""
         import torch

@@ -19,6 +19,10 @@ class Embedding(Term):
 
     form: Literal["cosine", "l2"] = "cosine"
 
+    def idle(self, channels: int, places: int, pictures: int) -> str:
+        """A vector of one entry has no direction."""
+        return "it compares directions, and one channel has none" if channels == 1 and self.form == "cosine" else ""
+
     def of(self, student: Tensor, teacher: Tensor, targets: Tensor) -> Tensor:
         """Return the mean over the batch; ``l2`` is the sum over the vector's entries."""
         from torch.nn.functional import cosine_similarity

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from tinysight.reduction.distillation.terms.base import Term
+from tinysight.reduction.distillation.terms.base import ONE_PLACE, Term
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,9 +21,14 @@ class Pairwise(Term):
     """
 
     on_scores: ClassVar[bool] = True
-    compares_places: ClassVar[bool] = True
 
     nodes: int = Field(16, ge=2, le=64)
+
+    def idle(self, channels: int, places: int, pictures: int) -> str:
+        """Places are compared with each other, by the directions of their features."""
+        if places == 1:
+            return ONE_PLACE
+        return "it compares directions, and one channel has none" if channels == 1 else ""
 
     def of(self, student: Tensor, teacher: Tensor, targets: Tensor) -> Tensor:
         """Return the mean over pairs and batch."""

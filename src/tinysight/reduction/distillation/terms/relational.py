@@ -31,6 +31,10 @@ class Relational(Term):
             raise ValueError("distance and angle are both 0: nothing would be compared")
         return self
 
+    def idle(self, channels: int, places: int, pictures: int) -> str:
+        """Two pictures have one distance, which their own mean makes 1, and no angle."""
+        return "it compares how pictures lie to each other, which takes three in a batch" if pictures < 3 else ""
+
     def of(self, student: Tensor, teacher: Tensor, targets: Tensor) -> Tensor:
         """Return the weighted sum; every mean is over all pairs or triplets of the batch."""
         from torch.nn.functional import smooth_l1_loss

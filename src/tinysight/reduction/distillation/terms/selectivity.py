@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from tinysight.reduction.distillation.terms.base import Term
+from tinysight.reduction.distillation.terms.base import ONE_PLACE, Term
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,7 +18,9 @@ class Selectivity(Term):
     The kernel is their polynomial one, (xᵀy)²; the numbers of channels need not be equal.
     """
 
-    compares_places: ClassVar[bool] = True
+    def idle(self, channels: int, places: int, pictures: int) -> str:
+        """Places are compared with each other."""
+        return ONE_PLACE if places == 1 else ""
 
     def of(self, student: Tensor, teacher: Tensor, targets: Tensor) -> Tensor:
         """Return the mean over the batch."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from pydantic import model_validator
+
 from tinysight.config import Config
 from tinysight.reduction.distillation.terms.attention import Attention
 from tinysight.reduction.distillation.terms.base import Term
@@ -29,6 +33,15 @@ class Terms(Config):
     pairwise: Pairwise | None = None
     embedding: Embedding | None = None
     decoupled: Decoupled | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_empty(cls, given: Any) -> Any:
+        """Refuse a name without settings, which YAML reads as nothing; a plan spells all terms out that are not set."""
+        if isinstance(given, dict) and len(given) < len(cls.model_fields) / 2:
+            for name in (name for name, settings in given.items() if settings is None):
+                raise ValueError(f"{name} is empty: write {name}: {{}} for its defaults, or leave it out")
+        return given
 
     @property
     def named(self) -> dict[str, Term]:
