@@ -405,7 +405,7 @@ class TestFat(Contract):
 
 
 class TestQat(Contract):
-    name, unfit, reason = "qat", "Softmax", "nothing can be trained"
+    name, unfit, reason = "qat", "Softmax", "no layer to quantize"
     tolerance = 0.1
     before = ("weights",)
 

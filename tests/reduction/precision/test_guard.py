@@ -73,7 +73,7 @@ def test_a_healthy_network_passes(network, make_context):
 
 @pytest.mark.parametrize("ranges", ["nncf", "min_max"])
 def test_a_collapse_is_refused_and_blamed(broken, make_context, ranges: str):
-    with pytest.raises(UserError, match=r"int8 collapses: .* rounded alone, these layers drift most: .*with ignored"):
+    with pytest.raises(UserError, match=r"drifts too far: .* rounded alone, these layers drift most: .*with ignored"):
         Int8(images=8, ranges=ranges, max_drift=0.05).reduce(broken, make_context(broken))
 
 

@@ -216,11 +216,18 @@ def test_settings_that_would_not_be_read_are_refused(settings, told):
         Qat(**settings)
 
 
-@pytest.mark.parametrize(("tuning", "reason"), [(Qat(**QUICK), "nothing can be trained"), (Fat(**QUICK), "no layer")])
-def test_a_network_without_layers_is_nothing_to_do(tuning, reason, make_network, make_context):
+@pytest.mark.parametrize("tuning", [Qat(**QUICK), Fat(**QUICK)])
+def test_a_network_without_layers_is_nothing_to_do(tuning, make_network, make_context):
     network = make_network(nn.Softmax(dim=1))
-    with pytest.raises(NotApplicable, match=reason):
+    with pytest.raises(NotApplicable, match="no layer to quantize"):
         tuning.reduce(network, make_context(network))
+
+
+@pytest.mark.parametrize("method", [Qat(**QUICK), Fat(**QUICK), Int8(ranges="min_max"), Int8(ranges="nncf")])
+def test_where_all_layers_are_ignored_nothing_is_called_int8(method, make_network, make_context):
+    network = make_network(nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Upsample(scale_factor=2), nn.ReLU()))
+    with pytest.raises(NotApplicable, match="ignored covers all layers"):
+        method.model_copy(update={"ignored": ("0",)}).reduce(network, make_context(network))
 
 
 @pytest.mark.parametrize("tuning", [Qat(**QUICK), Fat(**QUICK)])

@@ -31,10 +31,10 @@ def refuse_collapse(
     exact, rounded = (_scores(exported, each, watched, context) for each in (PrecisionRecord(), record))
     found = drift(exact, rounded)
     if found <= bound:
-        return f"scores drift {found:.2g} of their own spread"
+        return f"rounding moves scores by {found:.2g} of their own spread"
     raise UserError(
-        f"int8 collapses: on {len(watched)} calibration images its scores drift {found:.2f} of their own spread from "
-        f"the float network's (max_drift {bound:g}); {_blamed(exported, record, watched[:ASKED], context)}"
+        f"rounded to int8 the network drifts too far: on {len(watched)} calibration images its scores by {found:.2g} "
+        f"of their own spread (max_drift {bound:g}); {_blamed(exported, record, watched[:ASKED], context)}"
     )
 
 
@@ -54,6 +54,6 @@ def _blamed(exported: onnx.ModelProto, record: PrecisionRecord, images: Images, 
             "with ignored, or take bf16"
         )
     return (
-        f"rounded alone, these layers drift most: {worst(drifts, NAMED)}: leave them in float with ignored, try other "
-        "ranges, or train with qat or fat"
+        f"rounded alone, these layers drift most: {worst(drifts, NAMED)}: leave them in float with ignored, round "
+        "otherwise (other ranges, fat, qat), or allow a larger max_drift"
     )

@@ -70,9 +70,11 @@ class Int8(PrecisionReduction):
         import onnx
 
         from tinysight.reduction.precision.guard import refuse_collapse
+        from tinysight.reduction.precision.placement import refuse_no_layer
         from tinysight.reduction.precision.trial import CalibrationImages
 
         exported = onnx.load(context.float_export(network))
+        refuse_no_layer(exported, self.ignored)
         images = CalibrationImages(network, spread(context.train, self.images))
         record = self._calibrated(exported, images, self.ignored, context)
         remarks = []
@@ -94,8 +96,6 @@ class Int8(PrecisionReduction):
             record = calibrated_by_nncf(
                 exported, images, ignored, symmetric=self.preset == "performance", correct_biases=self.correct_biases
             )
-        if not record.tensors:
-            raise NotApplicable("the calibration found no layer to quantize")
         return store_leftover_weights(record, exported, ignored)
 
     def _calibrated_here(

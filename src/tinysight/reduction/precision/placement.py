@@ -16,8 +16,9 @@ import onnx
 from tinysight.errors import UserError, nearest
 from tinysight.reduction.naming import is_inside
 from tinysight.reduction.precision.writer import identity_of
+from tinysight.reduction.step import NotApplicable
 
-__all__ = ["Kind", "Layer", "Place", "layers_named", "layers_of", "places_for"]
+__all__ = ["Kind", "Layer", "Place", "layers_named", "layers_of", "places_for", "refuse_no_layer"]
 
 OUTPUT_CHANNELS = {"Conv": 0, "ConvTranspose": 1, "MatMul": -1, "Gemm": 1}
 """Layers with weights, and the axis of their weights' output channels; Gemm's is 0 where it transposes the weight."""
@@ -98,6 +99,20 @@ def places_for(model: onnx.ModelProto, engine: str, ignored: Collection[str] = (
     rounded = _rounded(graph, chosen, {layer.node for layer in left}, engine)
     activations = [Place(tensor, tuple(nodes), "activation") for tensor, nodes in rounded.items()]
     return [*activations, *weights.values()]
+
+
+def refuse_no_layer(model: onnx.ModelProto, ignored: Collection[str]) -> None:
+    """Refuse to round a model of which no layer would be: the rest alone makes no file smaller and no engine faster.
+
+    Raises:
+        NotApplicable: it has no layers, or all of them are ``ignored``.
+        UserError: a name of ``ignored`` is no layer's.
+    """
+    layers = layers_of(model)
+    if not layers:
+        raise NotApplicable("the network has no layer to quantize")
+    if len(layers_named(model, ignored)) == len(layers):
+        raise NotApplicable("ignored covers all layers, so there is none to quantize: leave one of them out")
 
 
 def layers_named(model: onnx.ModelProto, names: Iterable[str]) -> list[Layer]:

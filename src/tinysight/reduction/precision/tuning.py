@@ -58,8 +58,10 @@ class Tuning(PrecisionReduction):
         import onnx
 
         from tinysight.reduction.onnx_torch.graph import TorchGraph
+        from tinysight.reduction.precision.placement import refuse_no_layer
 
         exported = onnx.load(context.float_export(network))
+        refuse_no_layer(exported, self.ignored)
         try:
             return exported, TorchGraph(exported).requires_grad_(requires_grad=False).eval()
         except NotImplementedError as missing:
@@ -74,8 +76,6 @@ class Tuning(PrecisionReduction):
         from tinysight.reduction.precision.ranges import whole_range
 
         places = places_for(exported, context.engine, self.ignored)
-        if not places:
-            raise NotApplicable("the network has no layer to quantize")
         return ranges_at(graph, places, images, whole_range, context.progress)
 
     def _fit(

@@ -107,7 +107,10 @@ def owners_of(network: Network, exported: onnx.ModelProto, graph: TorchGraph) ->
     pairs += [(name, path) for name, path in plain if name.startswith(PREFIX) and path in parameters]
     for constant, path in pairs:
         if path not in parameters or parameters[path].shape != graph.parameter_named(constant).shape:
-            raise NotApplicable(f"the export's constant '{constant}' is no weight of the network's own")
+            raise NotApplicable(
+                f"the export's constant '{constant}' is not the weight of one layer alone, so it cannot be given "
+                "back changed: int8 and fat change no weights"
+            )
     return Owners(network, tuple(pairs), tuple(folded))
 
 
