@@ -28,7 +28,7 @@ from tinysight.files import read_json, write_text
 from tinysight.report.curves import sweeps_of
 from tinysight.report.headline import headline
 from tinysight.report.maps import repeats_of
-from tinysight.report.text import bytes_text, duration_text, reasons, row, titles
+from tinysight.report.text import bytes_text, duration_text, points_text, reasons, row, titles
 from tinysight.runs.folder import RESULT, read_candidates
 from tinysight.runs.records import CandidateRecord
 
@@ -306,10 +306,12 @@ def condition_lines(run: Run) -> Iterator[str]:
         f"- **Images:** {sizes}. The val split can certify an observed drop of at most "
         f"{floor['certifiable_drop']:.2f} points at this confidence."
     )
-    yield (
-        f"- **Test**, set aside from train and looked at once: {test['verdict']}, drop {test['drop']['points']:+.2f} "
-        f"(95 % {test['drop']['low']:+.2f} to {test['drop']['high']:+.2f}), {test['why']}."
-    )
+    if summary["best"] != summary["reference"]:
+        yield (
+            f"- **Test**, set aside from train and looked at once: {test['verdict']}, drop "
+            f"{points_text(test['drop']['points'])} (95 % {points_text(test['drop']['low'])} to "
+            f"{points_text(test['drop']['high'])}), {test['why']}."
+        )
     yield f"- **{reference.quality.metric if reference.quality else ''}:** {summary['metric_definition']}"
     yield f"- **MACs:** {summary['mac_counter']}."
     yield (

@@ -85,5 +85,10 @@ def test_a_run_that_found_nothing_better_says_so():
     assert "the bundle is the reference itself" not in checked()
 
 
+def test_of_the_reference_no_verdict_is_given():
+    assert "test image" in checked()
+    assert "test image" not in checked(best="r")
+
+
 def test_limits_that_nothing_kept_are_named():
     assert "Beyond the goal's limits: bytes 9e+04 above" in checked(broken_limits=["bytes 9e+04 above the limit 1e+04"])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinysight.measure.records import Speedup
+from tinysight.measure.records import Quality, Speedup
 from tinysight.search.goal import Goal
-from tinysight.search.said import fell_out, lost_classes, no_faster
+from tinysight.search.said import fell_out, lost_classes, lucky_seed, no_faster
 from tinysight.tasks import Segmentation
 
 CUT = [{"kind": "structure", "method": "prune", "version": 1}]
@@ -52,3 +52,18 @@ def test_of_many_lost_classes_the_first_are_named():
     truth = np.arange(8)[None]
     reference, choice = (task.statistic(seen, truth)[None] for seen in (truth, np.zeros_like(truth)))
     assert "f (100.0) and 2 more on val" in (lost_classes(task, reference, choice) or "")
+
+
+def test_the_luckiest_of_several_seeds_is_said_to_be_lucky(make_record):
+    def trained(seed: int, quality: float):
+        measured = Quality(metric="mIoU", split="val", value=quality, low=0.5, high=0.8)
+        return make_record(f"t{seed}", parent="r", steps=TAUGHT, config={"epochs": 3, "seed": seed}, quality=measured)
+
+    seeds = [trained(0, 0.6), trained(1, 0.7), make_record("other", parent="r", steps=TAUGHT, config={"epochs": 4})]
+    quantized = make_record("int8", parent="t1")
+    for best in (seeds[1], quantized):
+        said = lucky_seed([*seeds, quantized], best) or ""
+        assert "t1 has 70.00" in said
+        assert "the same training 65.00 on average over 2 seeds" in said
+    assert lucky_seed(seeds, seeds[0]) is None
+    assert lucky_seed(seeds, seeds[2]) is None

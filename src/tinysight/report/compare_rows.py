@@ -122,7 +122,7 @@ def _test(run: ComparedRun, record: CandidateRecord) -> str:
     if not run.outcome:
         return "–"
     test = run.outcome.test
-    if record.id == run.outcome.best:
+    if record.id == run.outcome.best and record.parent:
         return f"{100 * test.best.value:.2f} ({test.verdict})"
     return f"{100 * test.reference.value:.2f}"
 

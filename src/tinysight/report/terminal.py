@@ -99,11 +99,14 @@ def print_headline(rows: Sequence[HeadlineRow], stream: IO[str] | None = None) -
 def print_checks(summary: Mapping[str, Any], stream: IO[str] | None = None) -> None:
     """Print the verdict on test images, and what a reader must know before trusting the table."""
     test, console = summary["test"], plain_console(stream)
-    if summary["best"] == summary["reference"]:
+    unchanged = summary["best"] == summary["reference"]
+    if unchanged:
         console.print(f"\n{NOTHING_BETTER}", style="yellow")
     for limit in summary["broken_limits"]:
         console.print(f"Beyond the goal's limits: {limit}", style="yellow", highlight=False)
-    console.print(f"\non {counted(test['images'], 'test image')}: {test['verdict']} ({test['why']})", highlight=False)
+    if not unchanged:
+        found = f"{test['verdict']} ({test['why']})"
+        console.print(f"\non {counted(test['images'], 'test image')}: {found}", highlight=False)
     for caution in summary["cautions"]:
         console.print(f"Careful: {caution}", style="yellow", highlight=False)
 

@@ -1,4 +1,4 @@
-"""What is to be said of a choice: that its gain is not decided, that it lost a class, or what was asked for."""
+"""What is to be said of a choice: that its gain is not decided or was luck, that it lost a class, what fell out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tinysight.runs.records import CandidateRecord
 from tinysight.search.goal import Goal
 from tinysight.tasks import Task
 
-__all__ = ["fell_out", "lost_classes", "no_faster"]
+__all__ = ["fell_out", "lost_classes", "lucky_seed", "no_faster"]
 
 NAMED = 5
 
@@ -42,6 +42,29 @@ def fell_out(records: Sequence[CandidateRecord], best: CandidateRecord) -> str |
         f"none of the networks whose structure was changed holds the floor: the nearest, {nearest.variant}, loses "
         f"{nearest.drop.points:.2f} points ({nearest.verdict}): change less, or let it learn longer"
     )
+
+
+def lucky_seed(records: Sequence[CandidateRecord], best: CandidateRecord) -> str | None:
+    """Say so where the choice, or what it was made from, is better than the same training is on average over seeds."""
+    by_id = {record.id: record for record in records}
+    chain = [best]
+    while chain[-1].parent in by_id:
+        chain.append(by_id[chain[-1].parent or ""])
+    for record in chain:
+        alike = [other.quality.value for other in records if other.quality and _training(other) == _training(record)]
+        mean = sum(alike) / len(alike) if alike else 0.0
+        if record.quality and len(alike) > 1 and record.quality.value > mean:
+            return (
+                f"{record.variant} has {100 * record.quality.value:.2f} {record.quality.metric} on val, and the same "
+                f"training {100 * mean:.2f} on average over {len(alike)} seeds: trained again, it may well end lower"
+            )
+    return None
+
+
+def _training(record: CandidateRecord) -> tuple[Any, ...]:
+    """Return what repetitions of a training have in common: all but their seed."""
+    config = {key: value for key, value in record.config.items() if key != "seed"}
+    return record.parent, record.stage, [step["method"] for step in record.steps], config
 
 
 def lost_classes(task: Task, reference: NDArray[Any], choice: NDArray[Any]) -> str | None:

@@ -71,7 +71,7 @@ def print_rounding(run: Path, candidate: str, images: int, *, trust: bool = Fals
     drifts, together = blame.layers(Progress()), blame.together
     if (between := blame.between) is not None:
         drifts[BETWEEN] = between
-    _print(drifts, together, len(looked_at))
+    _print(record.variant, drifts, together, len(looked_at))
     folder = run / "sensitivity"
     folder.mkdir(exist_ok=True)
     picture = folder / f"{digest_of([record.id, 'rounding', images, job.data_digest])}.png"
@@ -87,19 +87,20 @@ def _exported(network: Network) -> onnx.ModelProto:
         return onnx.load(path)
 
 
-def _print(drifts: Mapping[str, float], whole: float, images: int) -> None:
+def _print(variant: str, drifts: Mapping[str, float], whole: float, images: int) -> None:
     console = plain_console()
+    console.print(f"{variant}, on {counted(images, 'training image')}\n", highlight=False)
     table = Table("layer", box=None, header_style="bold", pad_edge=False)
     table.add_column("drift, rounded alone", justify="right")
     for layer in sorted(drifts, key=lambda layer: -drifts[layer]):
         table.add_row(layer, f"{drifts[layer]:.4f}")
     console.print(table)
     if BETWEEN in drifts:
-        console.print(f"\n{BETWEEN[0].upper()}{BETWEEN[1:]}: sums, poolings and whatever else rounds what it reads.")
-    console.print(
-        f"\nAll together: {whole:.4f} of the scores' own spread, on {counted(images, 'training image')}",
-        highlight=False,
-    )
+        console.print(
+            f"\n{BETWEEN[0].upper()}{BETWEEN[1:]}: sums, poolings and whatever else rounds what it reads; other ranges "
+            "or fat change it, ignored does not."
+        )
+    console.print(f"\nAll together: {whole:.4f} of the scores' own spread. Leave layers in float with ignored.")
 
 
 def _draw(drifts: Mapping[str, float], whole: float, shown: str, path: Path) -> None:
@@ -108,8 +109,10 @@ def _draw(drifts: Mapping[str, float], whole: float, shown: str, path: Path) -> 
     layers = list(drifts)
     with png_figure(path, 8.0, 1.4 + 0.24 * len(layers)) as figure:
         axes: Any = figure.add_subplot()
-        colours = [WORST if layer in worst else OTHER for layer in layers]
-        axes.barh(range(len(layers)), [drifts[layer] for layer in layers], color=colours, height=0.62)
+        for said, colour, among in (("the three worst", WORST, True), ("the others", OTHER, False)):
+            rows = [row for row, layer in enumerate(layers) if (layer in worst) is among]
+            axes.barh(rows, [drifts[layers[row]] for row in rows], color=colour, height=0.62, label=said)
+        axes.legend(fontsize=8, frameon=False, loc="lower right")
         axes.axvline(whole, color="#1b1f24", lw=1, ls="--")
         axes.annotate(
             "all together", (whole, 1), xycoords=("data", "axes fraction"), xytext=(0, 4), textcoords="offset points",
