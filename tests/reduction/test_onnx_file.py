@@ -67,6 +67,21 @@ def test_what_no_operator_reads_is_not_used(path: Path, tmp_path: Path):
     assert total == used + 5
 
 
+def test_weights_in_constant_nodes_are_found(path: Path, network: Network, tmp_path: Path):
+    model = onnx.load(path)
+    weights = list(model.graph.initializer)
+    nodes = [onnx.helper.make_node("Constant", [], [weight.name], value=weight) for weight in weights]
+    nodes += model.graph.node
+    del model.graph.initializer[:], model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.save(model, tmp_path / "net.onnx")
+    found = load_network(tmp_path / "net.onnx")
+    assert found.file
+    assert network.file
+    assert found.file.parameter_counts() == network.file.parameter_counts()
+    assert torch.equal(found.scores(IMAGES), network.scores(IMAGES))
+
+
 def test_weights_that_are_not_numbers_are_refused(path: Path, tmp_path: Path):
     """An activation function may hide them: ONNX Runtime's Relu makes 0 of NaN."""
     model = onnx.load(path)

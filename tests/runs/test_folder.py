@@ -225,6 +225,15 @@ def test_a_long_value_is_cut():
     assert line.endswith("… -> []")
 
 
+def test_long_values_are_shown_where_they_differ():
+    variants = [{"distil": {"epochs": 3, "temperature": number}} for number in range(9)]
+    (line,) = differences({"stages": variants}, {"stages": [*variants, {"int8": {}}]})
+    assert len(line) < 300
+    before, after = line.split(" -> ")
+    assert before.removeprefix("stages: ") != after
+    assert "int8" in after
+
+
 def test_a_key_that_came_or_went_differs_from_nothing():
     assert differences({"a": 1}, {"b": 2}) == ["a: 1 -> null", "b: null -> 2"]
 

@@ -113,6 +113,8 @@ def read_onnx(path: Path) -> tuple[OnnxFile, ModelSpec, InputPolicy]:
             raise ValueError("it has no operators")
     except Exception as error:  # protobuf's own
         raise UserError(f"{path} cannot be read as an ONNX file ({one_line(error)}): export it again") from error
+    if _lift_constants(model):
+        content = model.SerializeToString()
     if reason := _refused(path, model):
         raise UserError(reason)
     network = OnnxFile(content)
@@ -134,6 +136,22 @@ def onnx_of_checkpoint(weights: Path) -> OnnxFile:
         return OnnxFile(load_file(weights)["content"].numpy().tobytes())
     except (OSError, SafetensorError, KeyError) as error:
         raise UserError(f"{weights} holds no ONNX file ({one_line(error)}): save the checkpoint again") from error
+
+
+def _lift_constants(model: ModelProto) -> bool:
+    """Turn weights that stand in Constant nodes, as some exporters write them, into initializers, where all look."""
+    lifted = [node for node in model.graph.node if node.op_type == "Constant" and _size(node) >= FEWEST_VALUES]
+    for node in lifted:
+        weight = model.graph.initializer.add()
+        weight.CopyFrom(node.attribute[0].t)
+        weight.name = node.output[0]
+        model.graph.node.remove(node)
+    return bool(lifted)
+
+
+def _size(constant: NodeProto) -> int:
+    """Return the number of values of a Constant node that holds a tensor."""
+    return int(np.prod(constant.attribute[0].t.dims)) if constant.attribute[0].name == "value" else 0
 
 
 def _refused(path: Path, model: ModelProto) -> str | None:

@@ -7,7 +7,7 @@ import fcntl
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -177,12 +177,17 @@ def differences(before: Any, after: Any, where: str = "") -> list[str]:
         pairs = list(zip(before, after, strict=True))
         if any(isinstance(one, dict) for pair in pairs for one in pair):
             return [line for number, pair in enumerate(pairs) for line in differences(*pair, f"{where}.{number}")]
-    return [] if before == after else [f"{where}: {_short(before)} -> {_short(after)}"]
+    return [] if before == after else [f"{where}: {' -> '.join(_short(before, after))}"]
 
 
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
+def _short(*values: Any) -> Iterator[str]:
+    """Yield values as text, of long ones the part from a little before they begin to differ."""
+    texts = [json.dumps(value, ensure_ascii=False) for value in values]
+    alike = len(os.path.commonprefix(texts))
+    start = max(0, alike - LONGEST_VALUE // 4) if alike > LONGEST_VALUE // 2 else 0
+    for text in texts:
+        shown = text[start : start + LONGEST_VALUE]
+        yield f"{'…' if start else ''}{shown}{'…' if len(text) > start + LONGEST_VALUE else ''}"
 
 
 def next_free(folder: Path, name: str) -> Path:
