@@ -180,10 +180,11 @@ def differences(before: Any, after: Any, where: str = "") -> list[str]:
     return [] if before == after else [f"{where}: {' -> '.join(_short(before, after))}"]
 
 
-def _short(*values: Any) -> Iterator[str]:
-    """Yield values as text, of long ones the part from a little before they begin to differ."""
-    texts = [json.dumps(value, ensure_ascii=False) for value in values]
-    alike = len(os.path.commonprefix(texts))
+def _short(before: Any, after: Any) -> Iterator[str]:
+    """Yield both values as text, of long ones the part from a little before they begin to differ."""
+    texts = [json.dumps(value, ensure_ascii=False) for value in (before, after)]
+    pairs = enumerate(zip(*texts, strict=False))
+    alike = next((place for place, (one, other) in pairs if one != other), min(map(len, texts)))
     start = max(0, alike - LONGEST_VALUE // 4) if alike > LONGEST_VALUE // 2 else 0
     for text in texts:
         shown = text[start : start + LONGEST_VALUE]
