@@ -41,7 +41,7 @@ from tinysight.reduction.precision.trial import CalibrationImages, drift
 from tinysight.reduction.precision.tuning import Tuning
 from tinysight.reduction.step import Context, NotApplicable
 from tinysight.reduction.table import METHODS
-from tinysight.report.text import bytes_text, counted, duration_text
+from tinysight.report.text import bytes_text, counted, duration_text, points_text
 from tinysight.search.floor import compare
 from tinysight.training.teachers import EagerTeacher
 
@@ -72,7 +72,8 @@ ABOUT = """\
 Made by `benchmarks/precision.py`. Every number is of the exported file on the engine: the metric on validation
 photos, in points against the same network in float32, gains positive, with the 95 % interval of the paired bootstrap
 over photos; how many times as fast as that, timed in turn, with the 5th and 95th percentile of the rounds; *drift*,
-the root mean square error of the scores over their own spread, on 16 training photos; and the time the method took.
+the root mean square error of the scores over their own spread, on 16 training photos, against the float network that
+came in, so that what a training moves counts too; and the time the method took.
 
 128 training photos calibrate. What is trained sees all photos for five epochs unless a row says otherwise; where
 there are several seeds, its points are their mean and range. *float32, taught by itself* is the control of
@@ -237,9 +238,11 @@ def _conditions(done: list[dict[str, Any]]) -> Iterator[str]:
 def _points(line: dict[str, Any]) -> str:
     points = [after - line["quality"] for after in line["reduced"]]
     if len(points) > 1:
-        return f"{sum(points) / len(points):+.2f}, {len(points)} seeds {min(points):+.2f} to {max(points):+.2f}"
-    interval = f" ({-line['drop']['high']:+.2f} to {-line['drop']['low']:+.2f})" if "drop" in line else ""
-    return f"{points[0]:+.2f}{interval}"
+        mean, least, largest = (points_text(value) for value in (sum(points) / len(points), min(points), max(points)))
+        return f"{mean}, {len(points)} seeds {least} to {largest}"
+    if "drop" not in line:
+        return points_text(points[0])
+    return f"{points_text(points[0])} ({points_text(-line['drop']['high'])} to {points_text(-line['drop']['low'])})"
 
 
 def _times(line: dict[str, Any]) -> str:
