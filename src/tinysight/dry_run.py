@@ -11,7 +11,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from tinysight.errors import UserError, one_line
-from tinysight.job import refuse_unknown_names
+from tinysight.job import refuse_missing_files, refuse_unknown_names
 from tinysight.networks import is_recipe, open_network
 from tinysight.recipe import load_recipe
 from tinysight.reduction.channels.attention import freed
@@ -96,11 +96,14 @@ def print_cuttable(what: str, overrides: Sequence[str], *, trust: bool = False) 
         trust: let a recipe import the network it names.
 
     Raises:
-        UserError: there is no such network, it cannot be followed, or a recipe's stages name layers it has not.
+        UserError: there is no such network, it cannot be followed, or a recipe's stages name layers it has not, or
+            missing files.
     """
     _, network = open_network(what, overrides, trust=trust)
     if is_recipe(what):
-        refuse_unknown_names(load_recipe(what, overrides).stages, network.module)
+        stages = load_recipe(what, overrides).stages
+        refuse_missing_files(stages)
+        refuse_unknown_names(stages, network.module)
     cuttable(network.module, network.example(batch=2)).print_to(plain_console())
 
 

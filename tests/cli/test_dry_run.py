@@ -28,6 +28,12 @@ def test_layers_are_listed_with_what_goes_with_them(cli, recipe: Path, tmp_path:
     assert set(tmp_path.rglob("*")) <= before | {recipe}
 
 
+def test_missing_files_are_named(cli, recipe: Path) -> None:
+    answer = cli("reduce", recipe, "stages=[{fat: {unlabeled: nowhere}}]", "--dry-run")
+    assert answer.code == 2
+    assert "nowhere does not exist" in answer.err
+
+
 def test_a_channel_count_in_the_code_is_named_with_its_line(cli, recipe: Path) -> None:
     (recipe.parent / "own_net.py").write_text(OWN)
     answer = cli("reduce", recipe, "model={import: own_net:Net}", "--dry-run", "--trust")
