@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from tinysight.reduction.table import METHODS
 from tinysight.runs.records import CandidateRecord
 
 __all__ = ["Setting", "is_unset", "names_of", "seed_of", "setting_of", "title_of", "words_of"]
@@ -58,8 +59,18 @@ def words_of(key: str, value: Any) -> str:
 def _differing(setting: Setting, settings: Sequence[Setting]) -> Iterator[str]:
     alike = [json.loads(other.config) for other in settings if other.method == setting.method]
     for key, value in json.loads(setting.config).items():
-        if not is_unset(value) and any(other.get(key) != value for other in alike):
+        if _is_off(setting.method, key, value):
+            continue
+        if any(other.get(key) != value for other in alike):
             yield words_of(key, value)
+
+
+def _is_off(method: str, key: str, value: Any) -> bool:
+    """Tell whether a setting is unset, or 0 where that is how a method leaves it: noise that is none."""
+    if is_unset(value):
+        return True
+    field = METHODS[method].model_fields.get(key) if method in METHODS else None
+    return not value and field is not None and field.default == value
 
 
 def _words(value: Any) -> Iterator[str]:

@@ -1,0 +1,29 @@
+"""Settings: what tells candidates of one stage apart, in words."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tinysight.report.settings import Setting, names_of
+
+
+def named(*configs: dict[str, Any], method: str = "distil") -> list[str]:
+    return names_of([Setting(method, json.dumps(config)) for config in configs])
+
+
+def test_what_all_share_is_left_out():
+    shared = {"epochs": 3, "soft": 0.5}
+    assert named(shared | {"temperature": 2.0}, shared | {"temperature": 4.0}) == [
+        "distil, temperature 2.0", "distil, temperature 4.0",
+    ]  # fmt: skip
+
+
+def test_what_a_method_leaves_off_is_not_named():
+    assert named({"noise": 0.0, "labels": None}, {"noise": 0.3, "labels": 0.1}) == [
+        "distil", "distil, noise 0.3, labels 0.1",
+    ]  # fmt: skip
+
+
+def test_what_is_switched_off_against_the_default_is():
+    assert named({"soft": 0.0}, {"soft": 0.5}) == ["distil, soft 0.0", "distil, soft 0.5"]
