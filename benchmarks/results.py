@@ -325,7 +325,8 @@ def write_page(name: str, page: Page, runs: dict[str, Run]) -> Path:
     """Write docs/results/NAME.md with the runs' charts."""
     lines = [f"# {page.title}", "", page.about, "", f"Made by `python benchmarks/results.py {name}`.", ""]
     for label, run in runs.items():
-        lines += [f"## {run.record('reference').variant} ({page.runs[label][0]})", ""]
+        taught = "Taught by " if page.compares else ""
+        lines += [f"## {taught}{run.record('reference').variant} ({page.runs[label][0]})", ""]
         lines += comparison_lines(label, run) if page.compares else choice_lines(page, label, run)
         lines += [*condition_lines(run), ""]
     if page.earlier:
