@@ -87,7 +87,7 @@ def test_settings_are_named_by_what_sets_them_apart(taught, run_records):
     terms = {"hints": None, "attention": {"weight": 5.0, "taps": {"a": "a"}}}
     students = [taught(70, terms=given, seed=s) for given in ({}, terms) for s in (0, 1)]
     (found,) = repeats_of([*run_records, *students])
-    assert {name for name, _ in found.rows} == {"distil", "distil, terms attention taps a weight 5.0"}
+    assert {name for name, _ in found.rows} == {"distil", "distil, terms attention weight 5 taps a"}
 
 
 def test_one_seed_is_no_repeat(taught, run_records):
@@ -112,4 +112,4 @@ def test_a_group_in_which_nothing_is_given_is_not_named(taught, run_records):
     terms = {"hints": None, "attention": {"weight": 5.0}}
     students = [taught(70, terms=given, seed=s) for given in ({"hints": None}, terms) for s in (0, 1)]
     (found,) = repeats_of([*run_records, *students])
-    assert {name for name, _ in found.rows} == {"distil", "distil, terms attention weight 5.0"}
+    assert {name for name, _ in found.rows} == {"distil", "distil, terms attention weight 5"}

@@ -15,7 +15,7 @@ def named(*configs: dict[str, Any], method: str = "distil") -> list[str]:
 def test_what_all_share_is_left_out():
     shared = {"epochs": 3, "soft": 0.5}
     assert named(shared | {"temperature": 2.0}, shared | {"temperature": 4.0}) == [
-        "distil, temperature 2.0", "distil, temperature 4.0",
+        "distil, temperature 2", "distil, temperature 4",
     ]  # fmt: skip
 
 
@@ -26,4 +26,12 @@ def test_what_a_method_leaves_off_is_not_named():
 
 
 def test_what_is_switched_off_against_the_default_is():
-    assert named({"soft": 0.0}, {"soft": 0.5}) == ["distil, soft 0.0", "distil, soft 0.5"]
+    assert named({"soft": 0.0}, {"soft": 0.5}) == ["distil, soft 0", "distil, soft 0.5"]
+
+
+def test_what_others_make_void_is_not_named():
+    terms = {"similarity": {"weight": 3.0}}
+    configs = [{"labels": 0.1, "soft": 0.5}, {"soft": 0.0, "temperature": 2.0, "terms": terms}, {"temperature": 4.0}]
+    assert named(*configs) == [
+        "distil, labels 0.1", "distil, soft 0, terms similarity weight 3", "distil, temperature 4",
+    ]  # fmt: skip

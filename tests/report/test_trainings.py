@@ -66,7 +66,7 @@ def test_methods_of_one_stage_are_told_apart_and_settings_written_as_words(make)
     ]
     assert [one.name for one in trained(records)] == [
         "finetune",
-        "distil, terms attention weight 5.0 taps a",
+        "distil, terms attention weight 5 taps a",
         "distil, teachers network",
     ]
 

@@ -156,6 +156,11 @@ class Reduction(Config, ABC):
         return ""
 
     @property
+    def void_settings(self) -> tuple[str, ...]:
+        """Settings that are not read because of others; tables leave them out."""
+        return ()
+
+    @property
     def named_layers(self) -> tuple[str, ...]:
         """The modules that the settings name by path; they must exist in the network that is reduced."""
         return ()

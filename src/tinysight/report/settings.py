@@ -6,6 +6,8 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
 from tinysight.reduction.table import METHODS
 from tinysight.runs.records import CandidateRecord
 
@@ -58,10 +60,10 @@ def words_of(key: str, value: Any) -> str:
 
 def _differing(setting: Setting, settings: Sequence[Setting]) -> Iterator[str]:
     alike = [json.loads(other.config) for other in settings if other.method == setting.method]
+    void = _void(setting)
     for key, value in json.loads(setting.config).items():
-        if _is_off(setting.method, key, value):
-            continue
-        if any(other.get(key) != value for other in alike):
+        differs = any(other.get(key) != value for other in alike)
+        if differs and key not in void and not _is_off(setting.method, key, value):
             yield words_of(key, value)
 
 
@@ -73,16 +75,25 @@ def _is_off(method: str, key: str, value: Any) -> bool:
     return not value and field is not None and field.default == value
 
 
+def _void(setting: Setting) -> Collection[str]:
+    """Return the settings that others make void; none where the method no longer takes them."""
+    try:
+        return METHODS[setting.method].model_validate_json(setting.config).void_settings
+    except (KeyError, ValidationError):
+        return ()
+
+
 def _words(value: Any) -> Iterator[str]:
     """Write a value; of a group of settings those that are set."""
     if isinstance(value, list):
         yield " + ".join(" ".join(_words(one)) for one in value) or "none"
         return
     if not isinstance(value, dict):
-        yield "none" if value is None else str(value).rstrip("/").rpartition("/")[2]
+        plain = f"{value:g}" if isinstance(value, float) else str(value)
+        yield "none" if value is None else plain.rstrip("/").rpartition("/")[2]
         return
     known = {key: one for key, one in value.items() if not is_unset(one)}
-    for key, one in known.items():
+    for key, one in sorted(known.items(), key=lambda item: isinstance(item[1], dict)):  # what is short comes first
         yield from (key,) if key == one else (key, *_words(one))
     if not known:
         yield "none"

@@ -84,6 +84,13 @@ class Distil(Learning):
         return photos + "".join(weights_digest(folder) for folder in self.teachers)
 
     @property
+    def void_settings(self) -> tuple[str, ...]:
+        """What weighs the labels one way or the other, and what softens nothing."""
+        if self.labels is not None:
+            return ("soft",)
+        return () if self.soft else ("temperature",)
+
+    @property
     def teachers_layers(self) -> tuple[str, ...]:
         """The modules of the reference that terms tap."""
         return tuple(path for term in self.terms.named.values() for path in term.taps.values())
