@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tinysight.report.settings import Setting, names_of
+from tinysight.report.settings import Setting, names_of, title_of
 
 
 def named(*configs: dict[str, Any], method: str = "distil") -> list[str]:
@@ -35,3 +35,15 @@ def test_what_others_make_void_is_not_named():
     assert named(*configs) == [
         "distil, labels 0.1", "distil, soft 0, terms similarity weight 3", "distil, temperature 4",
     ]  # fmt: skip
+
+
+def test_a_stage_is_named_by_what_it_starts_from(make_record):
+    records = [
+        make_record("r", parent=None),
+        make_record("small", parent="r", stage="size"),
+        make_record("p1", parent="r", stage="cut", variant="prune"),
+        make_record("p2", parent="small", stage="cut", variant="prune"),
+    ]
+    by_id = {record.id: record for record in records}
+    found = [title_of("learn", parent, by_id) for parent in (None, "small", "p1", "p2")]
+    assert found == ["learn", "learn, from small", "learn, from prune of r", "learn, from prune of small"]

@@ -67,7 +67,7 @@ def training_curves(run: Path, records: Sequence[CandidateRecord]) -> list[Curve
     groups: dict[str, list[_Training]] = defaultdict(list)
     for record in records:
         if losses := _losses(_history(run, record)):
-            groups[title_of(record.stage, by_id.get(record.parent or ""))].append(_Training(record, losses))
+            groups[title_of(record.stage, record.parent, by_id)].append(_Training(record, losses))
     return [_losses_panel(title, trainings) for title, trainings in groups.items()]
 
 
@@ -111,7 +111,7 @@ def sweeps_of(records: Sequence[CandidateRecord]) -> list[Sweep]:
             families[(place.x, record.stage, record.parent or "")].append((record, place))
     by_id = {record.id: record for record in records}
     return [
-        _sweep(title_of(stage, by_id.get(parent)), x, family)
+        _sweep(title_of(stage, parent, by_id), x, family)
         for (x, stage, parent), family in families.items()
         if any(len({_shown(record, key) for record, _ in family}) > 1 for key in family[0][1].swept)
     ]

@@ -77,7 +77,7 @@ def maps_of(records: Sequence[CandidateRecord]) -> list[Map]:
         found
         for (stage, parent, _), family in families.items()
         for x, y in combinations(_varied_numbers(family), 2)
-        for found in _grids(title_of(stage, by_id.get(parent)), x, y, family)
+        for found in _grids(title_of(stage, parent, by_id), x, y, family)
     ]
 
 
@@ -96,7 +96,7 @@ def repeats_of(records: Sequence[CandidateRecord]) -> list[Repeats]:
         named = zip(names_of(list(groups)), map(Spread.of, groups.values()), strict=True)
         rows = sorted((row for row in named if row[1].seeds > 1), key=lambda row: -row[1].mean)
         if rows:
-            found.append(Repeats(title_of(stage, by_id.get(parent)), tuple(rows)))
+            found.append(Repeats(title_of(stage, parent, by_id), tuple(rows)))
     return found
 
 

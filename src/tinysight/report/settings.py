@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -39,9 +39,15 @@ def names_of(settings: Sequence[Setting]) -> list[str]:
     return [", ".join([setting.method, *_differing(setting, settings)]) for setting in settings]
 
 
-def title_of(stage: str, parent: CandidateRecord | None) -> str:
-    """Name a stage of one parent."""
-    return f"{stage}, from {parent.variant}" if parent else stage
+def title_of(stage: str, parent: str | None, by_id: Mapping[str, CandidateRecord]) -> str:
+    """Name a stage of one parent; where the same was made of several networks, by its own parent too."""
+    record = by_id.get(parent or "")
+    if record is None:
+        return stage
+    alike = [other for other in by_id.values() if (other.stage, other.variant) == (record.stage, record.variant)]
+    source = by_id.get(record.parent or "")
+    made = f"{record.variant} of {source.variant}" if source and len(alike) > 1 else record.variant
+    return f"{stage}, from {made}"
 
 
 def is_unset(value: Any) -> bool:
