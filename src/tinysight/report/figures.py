@@ -114,12 +114,14 @@ def write_repeats(run: Path, records: Sequence[CandidateRecord], metric: str) ->
     repeats = repeats_of(records)
     if _none_left(repeats, run / SEEDS):
         return
-    rows = sum(len(one.rows) + 3 for one in repeats)
-    with png_figure(run / SEEDS, 9.0, 0.6 + 0.24 * rows) as figure:
+    rows = sum(len(one.rows) + 2 for one in repeats)
+    with png_figure(run / SEEDS, 9.0, 0.8 + 0.24 * rows) as figure:
         heights = [len(one.rows) + 1 for one in repeats]
-        panels = figure.subplots(len(repeats), 1, squeeze=False, height_ratios=heights)[:, 0]
+        panels = figure.subplots(len(repeats), 1, squeeze=False, height_ratios=heights, sharex=True)[:, 0]
         for axes, one in zip(panels, repeats, strict=True):
-            _draw_repeats(axes, one, metric)
+            _draw_repeats(axes, one)
+        seeds = max(spread.seeds for one in repeats for _, spread in one.rows)
+        panels[-1].set_xlabel(f"{metric} on val, %: mean and range of up to {seeds} seeds")
 
 
 def write_watched(run: Path, records: Sequence[CandidateRecord]) -> None:
@@ -369,16 +371,14 @@ def _draw_map(axes: Any, drawn: Map, metric: str) -> None:
         axes.text(*place, f"{cell.mean:.2f}", ha="center", va="center", color=colour, fontsize=9)
 
 
-def _draw_repeats(axes: Any, drawn: Repeats, metric: str) -> None:
+def _draw_repeats(axes: Any, drawn: Repeats) -> None:
     """Draw a row a setting: its seeds, from the least to the largest, and their mean."""
     for row, (_, spread) in enumerate(drawn.rows):
         axes.plot([spread.low, spread.high], [row, row], color="#b9c3cc", lw=4, solid_capstyle="round", zorder=1)
         axes.scatter(spread.mean, row, color=LINES[0], s=26, zorder=2)
     axes.set_yticks(range(len(drawn.rows)), [shortened(name, LONGEST_SETTING) for name, _ in drawn.rows], fontsize=8)
     axes.set_ylim(len(drawn.rows) - 0.4, -0.6)
-    seeds = max(spread.seeds for _, spread in drawn.rows)
-    axes.set_xlabel(f"{metric} on val, %: mean and range of up to {seeds} seeds")
-    axes.set_title(shortened(drawn.title, LONGEST_SETTING), fontsize=10, loc="left")
+    axes.set_title(shortened(drawn.title, 2 * LONGEST_SETTING), fontsize=9, loc="left")
     axes.grid(axis="x", color="#e3e7eb", lw=0.6)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
