@@ -73,6 +73,17 @@ def test_trainings_of_one_setting_share_a_colour(run_folder, run_records, studen
     assert re.findall(r'<g class="series-(\d)"', panel.svg) == ["1", "2", "1", "2"]
 
 
+def test_losses_of_other_kinds_have_charts_of_their_own(run_folder, run_records, make_record):
+    rounded = [
+        make_record(name, parent="r", stage="int8", steps=[{"kind": "precision", "method": name, "version": 1}])
+        for name in ("fat", "qat")
+    ]
+    for record in rounded:
+        shutil.copytree(run_folder / "training" / "b", run_folder / "training" / record.id)
+    titles = [panel.title for panel in training_curves(run_folder, [run_records[0], *rounded])]
+    assert titles == ["reference", "int8, from r: fat", "int8, from r: qat"]
+
+
 def test_students_that_differ_in_epochs_make_a_sweep(student, run_records):
     panels = sweep_panels([run_records[0], student(15, 68), student(50, 79)], "mIoU")
     assert [(panel.title, panel.names) for panel in panels] == [("students, from r", ("distil",))]

@@ -67,8 +67,15 @@ def training_curves(run: Path, records: Sequence[CandidateRecord]) -> list[Curve
     groups: dict[str, list[_Training]] = defaultdict(list)
     for record in records:
         if losses := _losses(_history(run, record)):
-            groups[title_of(record.stage, record.parent, by_id)].append(_Training(record, losses))
+            title = title_of(record.stage, record.parent, by_id)
+            groups[f"{title}{_own_loss(record)}"].append(_Training(record, losses))
     return [_losses_panel(title, trainings) for title, trainings in groups.items()]
+
+
+def _own_loss(record: CandidateRecord) -> str:
+    """Name the method where its loss is no other's: distances of scores and losses on labels share no axis."""
+    last = record.steps[-1] if record.steps else {"kind": "", "method": ""}
+    return f": {last['method']}" if last["kind"] == "precision" else ""
 
 
 def watched_of(run: Path, records: Sequence[CandidateRecord]) -> list[Watched]:
