@@ -33,8 +33,15 @@ def test_a_log_gets_a_line_now_and_then(capsys, clock):
             clock[0] += LOG_EVERY_SECONDS / 20
             tick(1)
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "scoring: 20/100, 60 s left"
+    assert lines[0] == "scoring: 20/100, 0:01:00 left"
     assert len(lines) == 5
+
+
+def test_what_an_earlier_start_did_says_nothing_of_the_time_left(capsys, clock):
+    with Progress().track("training", 100, done=80) as tick:
+        clock[0] += LOG_EVERY_SECONDS
+        tick(1)
+    assert capsys.readouterr().err == "training: 81/100, 0:04:45 left\n"
 
 
 def test_short_work_writes_no_line(capsys, clock):

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 __all__ = ["Progress", "Tick"]
 
@@ -27,19 +28,22 @@ class Progress:
             print(text, file=sys.stderr, flush=True)
 
     @contextmanager
-    def track(self, what: str, total: int) -> Iterator[Tick]:
-        """Show progress of ``what`` through ``total`` units; yields the function that advances it."""
+    def track(self, what: str, total: int, done: int = 0) -> Iterator[Tick]:
+        """Show progress of ``what`` through ``total`` units; yields the function that advances it.
+
+        ``done`` units were done by an earlier start: they tell nothing of how fast this one is.
+        """
         if self.quiet:
             yield lambda _done: None
         elif sys.stderr.isatty():
-            with _bar(what, total) as tick:
+            with _bar(what, total, done) as tick:
                 yield tick
         else:
-            yield _Log(what, total)
+            yield _Log(what, total, done)
 
 
 @contextmanager
-def _bar(what: str, total: int) -> Iterator[Tick]:
+def _bar(what: str, total: int, done: int) -> Iterator[Tick]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -53,21 +57,22 @@ def _bar(what: str, total: int) -> Iterator[Tick]:
         TimeRemainingColumn(),
     )
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task(what, total=total)
-        yield lambda done: bars.advance(task, done)
+        task = bars.add_task(what, total=total, completed=done)
+        yield lambda more: bars.advance(task, more)
 
 
 class _Log:
     """The bar of a log file: one line at most every few seconds."""
 
-    def __init__(self, what: str, total: int) -> None:
-        self._what, self._total, self._done = what, total, 0
+    def __init__(self, what: str, total: int, done: int) -> None:
+        self._what, self._total, self._begun, self._done = what, total, done, done
         self._started = self._last = time.monotonic()
 
     def __call__(self, done: int) -> None:
         self._done += done
         now = time.monotonic()
-        if self._done and now - self._last >= LOG_EVERY_SECONDS:
+        if self._done > self._begun and now - self._last >= LOG_EVERY_SECONDS:
             self._last = now
-            left = (now - self._started) / self._done * (self._total - self._done)
-            print(f"{self._what}: {self._done}/{self._total}, {left:.0f} s left", file=sys.stderr, flush=True)
+            left = (now - self._started) / (self._done - self._begun) * (self._total - self._done)
+            line = f"{self._what}: {self._done}/{self._total}, {timedelta(seconds=round(left))} left"
+            print(line, file=sys.stderr, flush=True)

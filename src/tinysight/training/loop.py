@@ -77,8 +77,7 @@ def fit(
     trained = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
     state = _resumed(network, settings, steps, _beginnings(folder, trunk, settings), device)
     name = device_name(device)
-    with progress.track(what, settings.epochs * steps) as tick:
-        tick(state.epoch * steps)
+    with progress.track(what, settings.epochs * steps, done=state.epoch * steps) as tick:
         if after_step:
             after_step(state.epoch * steps)
         while state.epoch < settings.epochs:

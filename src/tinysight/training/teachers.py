@@ -154,8 +154,7 @@ class FixedViews:
             assert scores is not None
             return scores
         ask = teacher()
-        with progress.track(f"the teacher labels {self._views} views", total) as tick:
-            tick(total - len(missing))
+        with progress.track(f"the teacher labels {self._views} views", total, done=total - len(missing)) as tick:
             for start in range(0, len(missing), LABELLED_AT_ONCE):
                 rows = missing[start : start + LABELLED_AT_ONCE]
                 given = self._given(ask, rows)

@@ -72,12 +72,12 @@ class _Stop(Exception):  # noqa: N818 - it stands for Ctrl-C
 class _Interrupting(Progress):
     """Stops in the middle of the second epoch."""
 
-    def track(self, what: str, total: int):
+    def track(self, what: str, total: int, done: int = 0):
         from contextlib import contextmanager
 
         @contextmanager
         def counted():
-            left = [total // 3 + 1]
+            left = [total // 3 + 1 - done]
 
             def tick(done: int) -> None:
                 left[0] -= done
