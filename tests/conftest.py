@@ -163,6 +163,7 @@ def make_record() -> Callable[..., Any]:
             e2e_ms=latency,
             speedup=Speedup(vs="reference", ratio=ratio, low=ratio, high=ratio),
             speedup_eager=Speedup(vs="eager", ratio=2 * ratio, low=ratio, high=3 * ratio),
+            speedup_e2e=Speedup(vs="reference", ratio=ratio / 2, low=ratio / 2, high=ratio),
             peak_rss_mb=100.0,
             precision=PrecisionRead(stored="float32", executed="f32", integer_share=0.0),
             training=TrainingTime(epochs=2, shared_epochs=0, seconds=9.0, waited=1.0, images=400, device="a cpu"),

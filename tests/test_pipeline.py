@@ -10,6 +10,8 @@ RATIO = {"vs": "reference", "ratio": 2.0, "low": 1.9, "high": 2.1}
 TIMES = {
     "speedup": RATIO,
     "speedup_eager": RATIO,
+    "speedup_e2e": RATIO,
+    "e2e_ms": {"p50": 3.0, "p90": 4.0, "runs": 36},
     "latency_ms": {"p50": 1.0, "p90": 2.0, "runs": 63},
     "eager_p50": 9.0,
 }

@@ -73,7 +73,7 @@ def measure_bundle(bundle: Path, data: Path, split: str, engine: str, threads: i
         save_data(folder / "data.json", source, dataset)
         source = folder / "data.json"
     bench = Bench(engine, threads or processor().usable_cores, source.absolute(), Progress())
-    measured = bench.measure(bundle.absolute(), split, folder / "per_image.npz", {})
+    measured = bench.measure(bundle.absolute(), split, folder / "per_image.npz", {}, {})
     metrics = described.make_task().metrics(PerImage.load(folder / "per_image.npz").statistics)
     content = _content(measured) | {"metrics": {name: None if math.isnan(v) else v for name, v in metrics.items()}}
     write_json(folder / "measurement.json", content)

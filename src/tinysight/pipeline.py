@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter, ValidationError
 
 from tinysight.config import Config
@@ -16,7 +17,7 @@ from tinysight.engines.bundle import Bundle
 from tinysight.errors import UserError
 from tinysight.files import read_json, write_json
 from tinysight.job import Job, refuse_missing_files
-from tinysight.measure.candidate import FINAL_ROUNDS, FINAL_RUNS
+from tinysight.measure.candidate import FINAL_ROUNDS, FINAL_RUNS, PHOTO_RUNS
 from tinysight.measure.latency import interleave, restless, speedup
 from tinysight.measure.quality import PerImage
 from tinysight.measure.records import Speedup
@@ -52,7 +53,9 @@ class _FinalTimes(Config):
 
     speedup: Speedup
     speedup_eager: Speedup | None
+    speedup_e2e: Speedup
     latency_ms: _Percentiles
+    e2e_ms: _Percentiles
     eager_p50: float | None = Field(gt=0)
 
 
@@ -156,33 +159,43 @@ def verify(job: Job, workshop: Workshop, folder: RunFolder, best: CandidateRecor
 
 
 def _ratios(workshop: Workshop, final: Sequence[CandidateRecord]) -> dict[str, dict[str, Any]]:
-    timers = workshop.timers()
-    reference_id = workshop.reference_id
-    for record in final:
-        if record.id != reference_id:
-            timers[record.id] = workshop.start(record.id).time
-    times = interleave(timers, rounds=FINAL_ROUNDS, runs=FINAL_RUNS)
-    p50, p90 = ({name: float(np.percentile(row, share)) for name, row in times.items()} for share in (50, 90))
+    reference, identities = workshop.reference_id, [record.id for record in final]
+    networks = {identity: workshop.process(identity).time for identity in identities}
+    times = interleave(workshop.timers() | networks, rounds=FINAL_ROUNDS, runs=FINAL_RUNS)
+    photos = {identity: workshop.photo_timer(identity) for identity in identities}
+    e2e_times = interleave(photos, rounds=FINAL_ROUNDS, runs=PHOTO_RUNS)
     return {
-        record.id: {
-            "speedup": speedup(reference_id, times[reference_id], times[record.id]).model_dump(mode="json"),
-            "speedup_eager": speedup(EAGER, times[EAGER], times[record.id]).model_dump(mode="json")
-            if EAGER in times
-            else None,
-            "latency_ms": {"p50": p50[record.id], "p90": p90[record.id], "runs": times[record.id].size},
-            "eager_p50": p50.get(EAGER),
+        identity: {
+            "speedup": _ratio(reference, times, identity),
+            "speedup_eager": _ratio(EAGER, times, identity) if EAGER in times else None,
+            "speedup_e2e": _ratio(reference, e2e_times, identity),
+            "latency_ms": _percentiles(times[identity]),
+            "e2e_ms": _percentiles(e2e_times[identity]),
+            "eager_p50": float(np.median(times[EAGER])) if EAGER in times else None,
         }
-        for record in final
+        for identity in identities
     }
+
+
+def _ratio(base: str, times: Mapping[str, NDArray[np.float64]], identity: str) -> dict[str, Any]:
+    return speedup(base, times[base], times[identity]).model_dump(mode="json")
+
+
+def _percentiles(times: NDArray[np.float64]) -> dict[str, float]:
+    p50, p90 = np.percentile(times, [50, 90])
+    return {"p50": float(p50), "p90": float(p90), "runs": times.size}
 
 
 def _with_final_times(record: CandidateRecord, kept: Mapping[str, Any]) -> CandidateRecord:
     """Return the record with time and ratios of one and the same round, so that they agree with each other."""
     assert record.latency_ms
+    assert record.e2e_ms
     return record.with_(
         latency_ms=record.latency_ms.model_copy(update=kept["latency_ms"]),
+        e2e_ms=record.e2e_ms.model_copy(update=kept["e2e_ms"]),
         speedup=Speedup.model_validate(kept["speedup"]),
         speedup_eager=kept["speedup_eager"] and Speedup.model_validate(kept["speedup_eager"]),
+        speedup_e2e=Speedup.model_validate(kept["speedup_e2e"]),
     )
 
 

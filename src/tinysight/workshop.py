@@ -55,6 +55,7 @@ class Workshop:
     def __init__(self, job: Job, folder: RunFolder, progress: Progress) -> None:
         self._job, self._folder, self._progress = job, folder, progress
         self._bench = Bench(job.engine.name, job.engine.threads, folder.path / DATA, progress)
+        self._processes: dict[str, MeasuringProcess] = {}
         self._open = ExitStack()
         self._count = 0
 
@@ -91,7 +92,7 @@ class Workshop:
         if (training / HISTORY).is_file():
             shutil.copyfile(training / HISTORY, artifact / HISTORY)
         eager = {} if network.file else {EAGER: self._eager_timer(network)}
-        measured = self._bench.measure(artifact, "val", artifact / PER_IMAGE, eager)
+        measured = self._bench.measure(artifact, "val", artifact / PER_IMAGE, eager, {})
         own = Speedup(vs=self.reference_id, ratio=1.0, low=1.0, high=1.0)
         record = CandidateRecord(
             id=self.reference_id,
@@ -103,7 +104,7 @@ class Workshop:
             verdict="reference",
             why="; ".join(f"began with {weights}, licence: {weights.licence}" for weights in network.spec.weights),
             drop=NO_DROP,
-            **self._fields(self.reference_id, network, measured, own),
+            **self._fields(self.reference_id, network, measured, own, own),
             training=training_time(training),
             seconds=time.monotonic() - started,
         )
@@ -149,12 +150,19 @@ class Workshop:
 
         A reference that came as an ONNX file is not PyTorch's, and has the first alone.
         """
-        compiled: dict[str, Timer] = {self.reference_id: self._reference_process.time}
+        compiled: dict[str, Timer] = {self.reference_id: self.process(self.reference_id).time}
         return compiled if self._reference_network.file else compiled | {EAGER: self._eager}
 
-    def start(self, identity: str) -> MeasuringProcess:
-        """Start a process that holds a candidate compiled; it ends with the workshop."""
-        return self._open.enter_context(self._bench.start(self._folder.artifact(identity)))
+    def process(self, identity: str) -> MeasuringProcess:
+        """Return the process that holds a candidate compiled; it ends with the workshop."""
+        if identity not in self._processes:
+            started = self._bench.start(self._folder.artifact(identity))
+            self._processes[identity] = self._open.enter_context(started)
+        return self._processes[identity]
+
+    def photo_timer(self, identity: str) -> Timer:
+        """Return the timer of a photo's whole way through a candidate."""
+        return self._bench.photo_timer(self.process(identity), "val")
 
     def score(self, identity: str, split: str, per_image: Path) -> Quality:
         """Score a candidate on a split, in a process of its own."""
@@ -209,8 +217,10 @@ class Workshop:
         float_export = self._folder.artifact(parent.id) / MODEL_ONNX if same_weights else None
         artifact = self._folder.artifact(record.id)
         make_artifact(network, self._job.task, artifact, float_export)
-        measured = self._bench.measure(artifact, "val", artifact / PER_IMAGE, self.timers())
-        fields = self._fields(record.id, network, measured, measured.speedups[self.reference_id])
+        photos = {self.reference_id: self.photo_timer(self.reference_id)}
+        measured = self._bench.measure(artifact, "val", artifact / PER_IMAGE, self.timers(), photos)
+        speedups = measured.speedups[self.reference_id], measured.e2e_speedups[self.reference_id]
+        fields = self._fields(record.id, network, measured, *speedups)
         prospect = self._prospect(parent, variant, network, artifact, context)
         return self._judged(record.with_(**fields, prospect=prospect, training=training_time(context.folder)))
 
@@ -284,7 +294,9 @@ class Workshop:
             verdict="not_run",
         )
 
-    def _fields(self, identity: str, network: Network, measured: Measured, versus: Speedup) -> dict[str, Any]:
+    def _fields(
+        self, identity: str, network: Network, measured: Measured, versus: Speedup, versus_e2e: Speedup
+    ) -> dict[str, Any]:
         """Return what was measured, as fields of a record."""
         example = network.example()
         counts = network.file.parameter_counts() if network.file else parameter_counts(network.scores, example)
@@ -303,6 +315,7 @@ class Workshop:
             "e2e_ms": measured.e2e_ms,
             "speedup": versus,
             "speedup_eager": measured.speedups.get(EAGER),
+            "speedup_e2e": versus_e2e,
             "peak_rss_mb": measured.peak_rss_mb,
             "precision": measured.precision,
             "artifact": self._folder.artifact(identity).relative_to(self._folder.path).as_posix(),
@@ -348,10 +361,6 @@ class Workshop:
     @cached_property
     def _reference_network(self) -> Network:
         return self.network(self.reference_id)
-
-    @cached_property
-    def _reference_process(self) -> MeasuringProcess:
-        return self.start(self.reference_id)
 
     @cached_property
     def _eager(self) -> Timer:

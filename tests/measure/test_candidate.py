@@ -7,7 +7,7 @@ import pytest
 from tinysight.engines import ENGINES
 from tinysight.engines.bundle import Bundle
 from tinysight.errors import UserError
-from tinysight.measure.candidate import ROUNDS, RUNS, Bench
+from tinysight.measure.candidate import PHOTO_ROUNDS, PHOTO_RUNS, ROUNDS, RUNS, Bench
 from tinysight.measure.quality import PerImage, quality_of
 from tinysight.progress import Progress
 
@@ -25,7 +25,11 @@ def per_image(tmp_path_factory):
 @pytest.fixture(scope="module")
 def measured(bench, tiny_artifact, per_image):
     """Measured against a network that takes a second a call."""
-    return bench.measure(tiny_artifact, "val", per_image, {"slow": lambda runs, warm_up: [1000.0] * runs})
+
+    def slow(runs: int, _warm_up: int) -> list[float]:
+        return [1000.0] * runs
+
+    return bench.measure(tiny_artifact, "val", per_image, {"slow": slow}, {"slow": slow, "slower": slow})
 
 
 def test_bytes_are_those_of_the_engine(measured, tiny_artifact):
@@ -56,6 +60,12 @@ def test_speedup_is_against_what_it_was_timed_with(measured):
     assert measured.speedups["slow"].ratio > 1
 
 
+def test_a_photos_whole_way_is_held_against_whole_ways(measured):
+    assert measured.e2e_speedups.keys() == {"slow", "slower"}
+    assert 1 < measured.e2e_speedups["slow"].ratio < measured.speedups["slow"].ratio
+    assert measured.e2e_ms.runs == PHOTO_ROUNDS * PHOTO_RUNS
+
+
 def test_precision_is_what_file_and_engine_say(measured):
     assert (measured.precision.stored, measured.precision.sentence) == ("float32", "f32")
     assert measured.precision.layers > 0
@@ -71,4 +81,4 @@ def test_an_output_of_another_task_is_refused(bench, tiny_artifact, tmp_path):
         (tmp_path / file.name).symlink_to(file)
     Bundle.model_validate(described | {"classes": ["a", "b", "c"]}).save(tmp_path)
     with pytest.raises(UserError, match=r"shape \(1, 2, 32, 48\).*check the number of classes"):
-        bench.measure(tmp_path, "val", tmp_path / "per_image.npz", {})
+        bench.measure(tmp_path, "val", tmp_path / "per_image.npz", {}, {})

@@ -37,6 +37,17 @@ def test_both_times_are_measured_ones(rows):
     assert (row.before, row.after) == ("10.00 ms", "2.50 ms")
 
 
+def test_the_whole_way_of_a_photo_has_a_row_of_its_own(rows):
+    assert rows["end to end, against the reference on openvino"][1:] == (
+        "10.00 ms", "5.00 ms", "2.00 (2.00–4.00) times as fast, round by round",
+    )  # fmt: skip
+
+
+def test_what_was_never_timed_end_to_end_has_no_such_row(make_record):
+    rows = headline(make_record("r"), make_record("best", speedup_e2e=None), SUMMARY)
+    assert not any(row.axis.startswith("end to end") for row in rows)
+
+
 def test_a_faster_network_is_said_to_be_faster(rows):
     change = rows["time, against the reference on openvino"].change
     assert change == "4.00 (4.00–4.00) times as fast, round by round"

@@ -68,6 +68,7 @@ def test_the_cells_of_a_row_stand_in_their_columns(make_record):
     assert cells["drop"] == "+0.25"
     assert cells["file"] == "20 kB"
     assert cells["× engine"] == "2.00"
+    assert (cells["ms"], cells["end to end"]) == ("5.00", "10.00")
     assert cells["× eager"] == "4.0"
 
 
@@ -81,6 +82,7 @@ def test_a_candidate_that_was_never_measured_has_a_row(make_record):
             "e2e_ms",
             "speedup",
             "speedup_eager",
+            "speedup_e2e",
             "macs",
             "params_used",
             "training",

@@ -11,7 +11,7 @@ FIELDS = [
     "schema", "id", "parent", "stage", "variant", "config", "seed", "steps", "summary", "remark", "verdict", "why",
     "quality", "drop",
     "bytes", "params_total", "params_used", "nonzero", "macs", "latency_ms", "e2e_ms", "speedup", "speedup_eager",
-    "prospect", "peak_rss_mb", "precision", "training", "artifact", "seconds",
+    "speedup_e2e", "prospect", "peak_rss_mb", "precision", "training", "artifact", "seconds",
 ]  # fmt: skip
 PARTS = {
     "quality": ["metric", "split", "value", "low", "high"],

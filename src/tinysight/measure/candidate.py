@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,18 +29,20 @@ Timer = Callable[[int, int], list[float]]
 ROUNDS, RUNS = 7, 5
 FINAL_ROUNDS, FINAL_RUNS = 9, 7
 """Rounds in which networks take turns, and calls of each in a round; finalists are timed once more, all in turn."""
-END_TO_END_RUNS = 20
+PHOTO_ROUNDS, PHOTO_RUNS = 5, 4
+"""The same for the whole way of a photo, which takes longer than the network alone."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What one artifact measured; ``speedups`` by the name of the network compared with."""
+    """What one artifact measured; speedups by the name of the network compared with, alone and end to end."""
 
     quality: Quality
     bytes: Bytes
     latency_ms: Latency
     e2e_ms: Latency
     speedups: Mapping[str, Speedup]
+    e2e_speedups: Mapping[str, Speedup]
     peak_rss_mb: float
     precision: PrecisionRead
 
@@ -57,7 +60,18 @@ class Bench:
         """Start a process that holds the artifact compiled."""
         return MeasuringProcess({"artifact": str(artifact), "engine": self.engine, "threads": self.threads})
 
-    def measure(self, artifact: Path, split: str, per_image: Path, against: Mapping[str, Timer]) -> Measured:
+    def photo_timer(self, process: MeasuringProcess, split: str) -> Timer:
+        """Return the timer of a decoded photo's whole way through a running process."""
+        return partial(process.time_photo, data=str(self.data), split=split)
+
+    def measure(
+        self,
+        artifact: Path,
+        split: str,
+        per_image: Path,
+        against: Mapping[str, Timer],
+        against_e2e: Mapping[str, Timer],
+    ) -> Measured:
         """Measure an artifact on ``split``, keeping per-image statistics in the file ``per_image``.
 
         Args:
@@ -65,6 +79,7 @@ class Bench:
             split: which samples score it.
             per_image: where to write the statistics.
             against: timers of the networks to compare with, timed in turn with this one.
+            against_e2e: the same for a photo's whole way.
 
         Raises:
             UserError: the process died, or the output does not fit the task.
@@ -77,15 +92,17 @@ class Bench:
                     f"{described['refused']}: check the number of classes, or choose the output with output=…"
                 )
             times = interleave({**against, "": process.time}, rounds=ROUNDS, runs=RUNS)
-            end_to_end = process.ask("end_to_end", data=str(self.data), split=split, runs=END_TO_END_RUNS)["ms"]
+            photos = {**against_e2e, "": self.photo_timer(process, split)}
+            e2e_times = interleave(photos, rounds=PHOTO_ROUNDS, runs=PHOTO_RUNS)
             quality = self.score(process, split, per_image, bundle)
         version = described["engine_version"]
         return Measured(
             quality=quality,
             bytes=measure_bytes(artifact, ENGINES[self.engine]),
             latency_ms=self.latency(times[""], version, bundle),
-            e2e_ms=self.latency(np.asarray(end_to_end), version, bundle),
-            speedups={name: speedup(name, times[name], times[""]) for name in against},
+            e2e_ms=self.latency(e2e_times[""], version, bundle),
+            speedups=_speedups(times),
+            e2e_speedups=_speedups(e2e_times),
             peak_rss_mb=described["peak_rss_mb"],
             precision=PrecisionRead(
                 stored=bundle.stored,
@@ -97,8 +114,7 @@ class Bench:
         """Time an artifact in turn with others, and weigh it, without scoring it."""
         with self.start(artifact) as process:
             times = interleave({**against, "": process.time}, rounds=ROUNDS, runs=RUNS)
-        ratios = {name: speedup(name, times[name], times[""]) for name in against}
-        return ratios, measure_bytes(artifact, ENGINES[self.engine])
+        return _speedups(times), measure_bytes(artifact, ENGINES[self.engine])
 
     def score(self, process: MeasuringProcess, split: str, per_image: Path, bundle: Bundle) -> Quality:
         """Score ``split`` in a running process."""
@@ -116,3 +132,8 @@ class Bench:
             p50=float(p50), p90=float(p90), engine=self.engine, engine_version=version, threads=self.threads, batch=1,
             shape=bundle.input.shape, runs=times.size, cpu=processor().name,
         )  # fmt: skip
+
+
+def _speedups(times: Mapping[str, NDArray[np.float64]]) -> dict[str, Speedup]:
+    """Compare the network without a name with each of the others."""
+    return {name: speedup(name, row, times[""]) for name, row in times.items() if name}

@@ -66,6 +66,10 @@ class MeasuringProcess:
         """Return the milliseconds of ``runs`` calls after ``warm_up``."""
         return list(self.ask("latency", runs=runs, warm_up=warm_up)["ms"])
 
+    def time_photo(self, runs: int, warm_up: int, *, data: str, split: str) -> list[float]:
+        """Return the milliseconds of ``runs`` whole ways of the first photo of a split, after ``warm_up``."""
+        return list(self.ask("end_to_end", data=data, split=split, runs=runs, warm_up=warm_up)["ms"])
+
     def close(self) -> None:
         """End the process."""
         self._process.kill()

@@ -52,10 +52,10 @@ class Served:
         """Time the network alone."""
         return {"ms": time_calls(lambda: self._network(self._images), runs, warm_up)}
 
-    def end_to_end(self, data: str, split: str, runs: int) -> dict[str, Any]:
+    def end_to_end(self, data: str, split: str, runs: int, warm_up: int) -> dict[str, Any]:
         """Time a decoded photo's whole way: fit, normalise, infer, back to the photo's size, decide."""
         image, _ = open_data(Path(data)).split(split)[0].read()
-        return {"ms": time_calls(lambda: predict_one(self._network, self._policy, self._task, image), runs, 3)}
+        return {"ms": time_calls(lambda: predict_one(self._network, self._policy, self._task, image), runs, warm_up)}
 
     def quality(self, data: str, split: str, result: str) -> dict[str, Any]:
         """Score a split and write the per-image statistics to ``result``."""

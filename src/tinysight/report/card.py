@@ -72,7 +72,12 @@ def _numbers(record: CandidateRecord) -> list[str]:
                 f"| {name} | {latency_text(latency)} ms (p90 {latency.p90:.2f}) | median of {latency.runs} runs, timed "
                 f"apart from the other row's, {where} |"
             )
-    for name, faster in (("compiled reference", record.speedup), ("eager PyTorch reference", record.speedup_eager)):
+    faster_than = {
+        "compiled reference": record.speedup,
+        "eager PyTorch reference": record.speedup_eager,
+        "compiled reference, end to end": record.speedup_e2e,
+    }
+    for name, faster in faster_than.items():
         if faster:
             lines.append(
                 f"| times faster than the {name} | {speedup_text(faster)} | in turn with it, round by round, 5–95 % |"

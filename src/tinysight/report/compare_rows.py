@@ -22,8 +22,8 @@ MEASURED = (
     "id", "stage", "variant", "quality.metric", "quality.split", "quality.value", "quality.low", "quality.high",
     "drop.points", "drop.low", "drop.high", "bytes.total", "bytes.compressed", "params_used", "macs", "latency_ms.p50",
     "latency_ms.p90", "latency_ms.shape", "e2e_ms.p50", "speedup.ratio", "speedup.low", "speedup.high",
-    "speedup_eager.ratio", "speedup_eager.low", "speedup_eager.high", "peak_rss_mb", "precision.stored",
-    "precision.executed",
+    "speedup_eager.ratio", "speedup_eager.low", "speedup_eager.high", "speedup_e2e.ratio", "speedup_e2e.low",
+    "speedup_e2e.high", "peak_rss_mb", "precision.stored", "precision.executed",
 )  # fmt: skip
 """Fields of each reference and best in the flat table, by their names in ``candidates.jsonl``."""
 CONDITIONS = ("engine", "engine_version", "threads", "batch", "cpu")

@@ -99,12 +99,16 @@ def _time(reference: CandidateRecord, best: CandidateRecord, baseline: Mapping[s
     pairs = {
         f"time, against the reference on {best.latency_ms.engine}": (reference.latency_ms.p50, best.speedup),
         "time, against the reference in eager PyTorch": (baseline["eager_latency_ms"], best.speedup_eager),
+        f"end to end, against the reference on {best.latency_ms.engine}": (
+            reference.e2e_ms and reference.e2e_ms.p50,
+            best.speedup_e2e,
+        ),
     }
     return [
         # As in every table: rounds of their own take other times, and the two must divide to the ratio beside them.
         HeadlineRow(axis, f"{before:.2f} ms", f"{before / faster.ratio:.2f} ms", _faster(faster))
         for axis, (before, faster) in pairs.items()
-        if faster
+        if before and faster
     ]
 
 

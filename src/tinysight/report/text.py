@@ -20,6 +20,8 @@ __all__ = [
     "counted",
     "duration_text",
     "latency_text",
+    "ms_text",
+    "paired_e2e_ms",
     "paired_ms",
     "points_text",
     "rate_text",
@@ -119,7 +121,7 @@ def common_unit(values: Iterable[float | None]) -> Unit:
 
 def latency_text(latency: Latency | None) -> str:
     """Median milliseconds."""
-    return f"{latency.p50:.2f}" if latency else "–"
+    return ms_text(latency.p50 if latency else None)
 
 
 def speedup_text(speedup: Speedup | None) -> str:
@@ -170,9 +172,20 @@ def paired_ms(record: CandidateRecord, reference: CandidateRecord | None) -> flo
     return reference.latency_ms.p50 / record.speedup.ratio
 
 
+def paired_e2e_ms(record: CandidateRecord, reference: CandidateRecord | None) -> float | None:
+    """Return the same for the whole way of a photo; nothing where it did not take turns with the reference's."""
+    if not (reference and reference.e2e_ms and record.speedup_e2e):
+        return None
+    return reference.e2e_ms.p50 / record.speedup_e2e.ratio
+
+
+def ms_text(value: float | None) -> str:
+    """Milliseconds."""
+    return "–" if value is None else f"{value:.2f}"
+
+
 def row(record: CandidateRecord, reference: CandidateRecord | None) -> tuple[str, ...]:
     """Return a record as cells, in the order of ``COLUMNS``."""
-    ms = paired_ms(record, reference)
     return (
         record.stage,
         record.variant,
@@ -180,8 +193,8 @@ def row(record: CandidateRecord, reference: CandidateRecord | None) -> tuple[str
         f"{100 * record.quality.value:.2f}" if record.quality else "–",
         points_text(record.drop.points if record.drop else None),
         bytes_text(record.bytes.total if record.bytes else None),
-        "–" if ms is None else f"{ms:.2f}",
-        latency_text(record.e2e_ms),
+        ms_text(paired_ms(record, reference)),
+        ms_text(paired_e2e_ms(record, reference)),
         f"{record.speedup.ratio:.2f}" if record.speedup else "–",
         f"{record.speedup_eager.ratio:.1f}" if record.speedup_eager else "–",
         count_text(record.macs),

@@ -45,11 +45,12 @@ class CandidateRecord(Config):
     """One candidate: where it comes from, what was measured on its exported file, and what became of it.
 
     ``steps`` names every recorded change from the reference on, ``summary`` says what the last one took away where it
-    counts that, and ``remark`` what else it says; ``speedup`` compares with the reference on the same engine,
-    ``speedup_eager`` with the reference in eager PyTorch, both interleaved. ``prospect`` says how fast and small it
-    would be in the precision it may ship in, where networks are chosen before they are trained. ``artifact``
-    is relative to the run's folder. ``training`` is what its own training took, where it had one; ``seconds`` is what
-    making and measuring it took. Times are milliseconds, memory is MiB, sizes are bytes.
+    counts that, and ``remark`` what else it says. ``speedup`` compares with the reference on the same engine,
+    ``speedup_eager`` with the reference in eager PyTorch, ``speedup_e2e`` the whole ways of a photo; each pair took
+    turns. ``prospect`` says how fast and small it would be in the precision it may ship in, where networks are chosen
+    before they are trained. ``artifact`` is relative to the run's folder. ``training`` is what its own training took,
+    where it had one; ``seconds`` is what making and measuring it took. Times are milliseconds, memory is MiB, sizes are
+    bytes.
     """
 
     schema_: int = SCHEMA
@@ -75,6 +76,7 @@ class CandidateRecord(Config):
     e2e_ms: Latency | None = None
     speedup: Speedup | None = None
     speedup_eager: Speedup | None = None
+    speedup_e2e: Speedup | None = None
     prospect: Prospect | None = None
     peak_rss_mb: float | None = None
     precision: PrecisionRead | None = None
