@@ -10,7 +10,7 @@ import pytest
 
 from tests.data.views import seen
 from tinysight.data import InputPolicy
-from tinysight.data.windows import View, cover, join
+from tinysight.data.windows import View, cover, join, resized_map
 from tinysight.errors import UserError
 
 
@@ -83,3 +83,10 @@ def test_inputs_of_several_pictures_show_all_places() -> None:
 def test_the_wrong_kind_of_picture_is_named_before_it_is_cut() -> None:
     with pytest.raises(UserError, match="got float64"):
         next(InputPolicy(height=16, width=16, mode="slide").inputs(np.zeros((20, 20, 3))))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
+def test_mirrored_maps_of_any_float_are_resized(dtype) -> None:
+    scores = np.random.default_rng(0).normal(size=(2, 5, 7)).astype(dtype)[:, :, ::-1]
+    expected = [cv2.resize(np.ascontiguousarray(plane, np.float32), (14, 10)) for plane in scores]
+    assert np.array_equal(resized_map(scores, (10, 14)), np.stack(expected))

@@ -78,5 +78,8 @@ def resized_map(scores: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
     """Bring scores (classes, h, w) to another size, bilinearly."""
     if scores.shape[1:] == size:
         return scores
-    planes = [np.ascontiguousarray(plane) for plane in scores]  # OpenCV refuses mirrored ones
-    return np.stack([cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR) for plane in planes])
+    resized = np.empty((len(scores), *size), np.float32)
+    for own, plane in zip(resized, scores, strict=True):
+        plane = np.ascontiguousarray(plane, np.float32)  # OpenCV refuses mirrored ones, and fills only what fits
+        cv2.resize(plane, size[::-1], dst=own, interpolation=cv2.INTER_LINEAR)
+    return resized

@@ -73,7 +73,8 @@ class Segmentation(Task):
         if len(self.classes) == 2:
             # Resizing is linear, so two classes need one plane: a quarter of the deployed post-processing time.
             planes = [(view, scores if len(scores) == 1 else scores[1:] - scores[:1]) for view, scores in seen]
-            return np.asarray(policy.restore(planes, size)[0] > 0, np.uint8)
+            second: NDArray[np.uint8] = (policy.restore(planes, size)[0] > 0).view(np.uint8)
+            return second
         return np.asarray(np.argmax(policy.restore(seen, size), axis=0), np.uint8)
 
     def program(self, policy: InputPolicy) -> str:
