@@ -76,6 +76,38 @@ def test_batch_norm_is_folded_into_convolutions(exported):
     assert kinds.count("Conv") == 3
 
 
+class Tokens(nn.Module):
+    """A linear layer on every place of a picture: the exporter holds its weight transposed."""
+
+    def __init__(self, *, twins: bool = False) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(3, 5), nn.Linear(5, 5)
+        self.twin = nn.Linear(5, 5)
+        if twins:
+            self.twin.load_state_dict(self.last.state_dict())
+
+    def forward(self, images):
+        tokens = torch.relu(self.first(images.flatten(2).transpose(1, 2)))
+        return torch.relu(self.twin(torch.relu(self.last(tokens)))).mean(1)
+
+
+def names_of_matrices(model: nn.Module, tmp_path) -> set[str]:
+    export_onnx(model.eval(), torch.zeros(1, 3, 4, 4), tmp_path / "model.onnx")
+    return {each.name for each in onnx.load(tmp_path / "model.onnx").graph.initializer if len(each.dims) == 2}
+
+
+def test_transposed_weights_have_their_parameters_names(tmp_path):
+    assert names_of_matrices(Tokens(), tmp_path) == {"first.weight.T", "last.weight.T", "twin.weight.T"}
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    assert np.isfinite(session.run(None, {INPUT: np.ones((1, 3, 4, 4), np.float32)})[0]).all()
+
+
+def test_of_equal_weights_none_has_the_others_name(tmp_path):
+    names = names_of_matrices(Tokens(twins=True), tmp_path)
+    assert "first.weight.T" in names
+    assert not names & {"last.weight.T", "twin.weight.T"}
+
+
 def test_pyramid_pooling_exports_at_any_size(tmp_path):
     torch.manual_seed(0)
     network, images = PyramidPooling(), torch.randn(1, 3, 40, 56)

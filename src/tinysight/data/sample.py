@@ -6,7 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from numpy.typing import NDArray
 
@@ -17,6 +17,7 @@ from tinysight.errors import UserError, is_unwritable, unknown_name
 __all__ = ["Array", "Dataset", "FileSample", "LabelRangeError", "Sample", "SizeMismatchError", "file_digest", "spread"]
 
 Array = NDArray[Any]
+T = TypeVar("T")
 
 
 class SizeMismatchError(UserError):
@@ -171,7 +172,7 @@ class Dataset:
         return replace(self, splits={split: tuple(by_name[n] for n in members) for split, members in names.items()})
 
 
-def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
+def spread(samples: Sequence[T], count: int) -> list[T]:
     """Return at most ``count`` samples, evenly spaced over the whole sequence; always the same ones."""
     count = min(count, len(samples))
     return [samples[index * len(samples) // count] for index in range(count)]

@@ -16,7 +16,7 @@ from tinysight.errors import UserError
 
 __all__ = ["OnnxRuntime"]
 
-INTEGER_LAYERS = ("QLinearConv", "ConvInteger", "QLinearMatMul", "MatMulInteger", "QGemm")
+INTEGER_LAYERS = ("QLinearConv", "ConvInteger", "QLinearMatMul", "MatMulInteger", "MatMulIntegerToFloat", "QGemm")
 FLOAT_LAYERS = ("Conv", "FusedConv", "ConvTranspose", "MatMul", "Gemm", "FusedMatMul", "FusedGemm")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinysight.data import Sample
+from tinysight.data.sample import spread
 from tinysight.engines import ENGINES, Compiled
 from tinysight.engines.bundle import Bundle
 from tinysight.engines.torch import Eager
@@ -42,7 +43,7 @@ def agreement(artifact: Path, network: Network | None, samples: Sequence[Sample]
         engines[name] = engine.compile(artifact, threads=threads, execute=execute)
     if network is not None:
         engines["torch"] = Eager(network.scores, threads=threads)
-    chosen = samples[:: max(1, len(samples) // PHOTOS)][:PHOTOS]
+    chosen = spread(samples, PHOTOS)
     inputs = [bundle.input.apply(sample.read()[0], number) for number, sample in enumerate(chosen)]
     scores = {name: np.stack([engine(image)[0] for image in inputs]) for name, engine in engines.items()}
     task = bundle.make_task()

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import helper, numpy_helper
 
 from tinysight.engines import ENGINES
 from tinysight.engines.export import export_onnx
@@ -114,6 +115,64 @@ def _mean_errors(graph, coarse, node, images, bias, corrected) -> tuple[float, f
         for image in images:
             graph(torch.from_numpy(image), running)
     return tuple(float((total / len(images)).abs().max()) for total in totals)
+
+
+def product(bias: np.ndarray, **settings: float) -> onnx.ModelProto:
+    """A file of one matrix product, its bias as other tools may write it; without settings, added apart."""
+    weight = np.random.default_rng(0).normal(size=(3 * 32 * 48, 8)).astype(np.float32)
+    constants = [
+        numpy_helper.from_array(np.asarray(each, np.float32), name) for name, each in (("w", weight), ("b", bias))
+    ]
+    flat = helper.make_node("Flatten", ["image"], ["flat"])
+    if settings:
+        nodes = [flat, helper.make_node("Gemm", ["flat", "w", "b"], ["scores"], **settings)]
+    else:
+        nodes = [
+            flat,
+            helper.make_node("MatMul", ["flat", "w"], ["made"]),
+            helper.make_node("Add", ["made", "b"], ["scores"]),
+        ]
+    ends = [
+        helper.make_tensor_value_info(name, 1, shape) for name, shape in (("image", (1, 3, 32, 48)), ("scores", (1, 8)))
+    ]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+
+
+@pytest.mark.parametrize(
+    ("model", "corrected"),
+    [
+        (product(np.ones(8)), True),
+        (product(np.ones(8), beta=1.0), True),
+        (product(np.ones(8), beta=0.5), False),
+        (product(np.ones((1, 8)), beta=1.0), False),
+        (product(np.ones(1), beta=1.0), False),
+    ],
+)
+def test_only_a_value_for_each_channel_is_corrected(model, corrected: bool, images):
+    graph = TorchGraph(model).eval()
+    ranges = ranges_at(graph, places_for(model, "openvino"), images, ESTIMATES["min_max"], QUIET)
+    coarse = calibrated(graph, {place: found and found.shrunk(0.3) for place, found in ranges.items()})
+    biases = corrected_biases(coarse, model, images, QUIET)
+    assert set(biases) == ({"b"} if corrected else set())
+    if corrected:
+        batch = torch.from_numpy(np.concatenate(images))
+        with torch.no_grad():
+            moved = (coarse(batch) - graph(batch)).mean(0).numpy()
+        assert np.asarray(biases["b"]) - 1 == pytest.approx(-moved, rel=1e-3, abs=1e-4)
+
+
+def test_tensors_that_become_infinite_stay_in_float(images):
+    model = product(np.ones(8))
+    masked = helper.make_node("Add", ["scores_before", "made"], ["scores"])
+    model.graph.node[-1].output[0] = "biased"
+    model.graph.initializer.append(numpy_helper.from_array(np.full((1, 8), -np.inf, np.float32), "mask"))
+    model.graph.node.extend([helper.make_node("Where", ["chosen", "mask", "biased"], ["scores_before"]), masked])
+    model.graph.initializer.append(numpy_helper.from_array(np.eye(1, 8, dtype=bool), "chosen"))
+    graph = TorchGraph(model).eval()
+    for estimate in ESTIMATES.values():
+        ranges = ranges_at(graph, places_for(model, "openvino"), images, estimate, QUIET)
+        assert "scores_before" not in {place.tensor for place in ranges}
 
 
 @pytest.mark.parametrize("ranges", ESTIMATES)

@@ -100,3 +100,9 @@ def test_float16_files_keep_their_numbers(written):
     model.graph.initializer.append(numpy_helper.from_array(np.ones((2, 2, 1, 1), np.float32) / 3, "w"))
     stored = write(model, PrecisionRecord(tensors={"w": TensorPrecision(dtype="float16")}))
     np.testing.assert_array_equal(scores(finished(stored)), scores(stored))
+
+
+def test_types_by_names_that_are_gone_are_taken_out(written):
+    """Brought files often tell of inner tensors, by numbers that short names take as well."""
+    written.graph.value_info.append(helper.make_tensor_value_info("1", TensorProto.FLOAT, [1]))
+    scores(finished(written))

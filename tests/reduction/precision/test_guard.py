@@ -95,6 +95,10 @@ class TestDrift:
         means = np.broadcast_to(scores.mean((0, 2, 3), keepdims=True), scores.shape)
         assert drift(scores, means) == pytest.approx(1, rel=1e-3)
 
+    def test_of_one_image_without_places_the_spread_is_that_over_classes(self):
+        scores = np.random.default_rng(0).normal(size=(1, 100)).astype(np.float32)
+        assert drift(scores, scores + 0.01) == pytest.approx(0.01, rel=0.2)
+
     def test_a_shift_counts_by_the_spread(self):
         scores = np.random.default_rng(0).normal(scale=2, size=(4, 3, 50, 50)).astype(np.float32)
         assert drift(scores, scores + 1) == pytest.approx(0.5, rel=0.02)
@@ -109,7 +113,9 @@ class TestWithin:
         free = Int8(images=4, ranges="min_max").reduce(tiny_network, make_context(tiny_network))
         bound = Int8(images=4, ranges="min_max", within=1.0).reduce(tiny_network, make_context(tiny_network))
         assert _rounded(bound) == _rounded(free) - 1
-        assert "back in float: " in bound.steps[-1].remark
+        back = bound.steps[-1].remark.partition("back in float: ")[2].partition(";")[0]
+        named = Int8(images=4, ranges="min_max", ignored=(back,)).reduce(tiny_network, make_context(tiny_network))
+        assert bound.precision == named.precision
 
     def test_where_no_rounding_is_good_enough_it_says_so(self, tiny_network, make_context, monkeypatch):
         from tinysight.reduction.precision import trial

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 from torch import nn
 
 from tinysight.engines import ENGINES
@@ -82,6 +84,57 @@ def test_what_passes_values_on_reads_them_rounded_where_a_layer_does(tmp_path):
     places = [place for place in places_for(model, "openvino") if place.kind == "activation"]
     found = [sorted(readers[consumer] for consumer in place.consumers) for place in places]
     assert found == [["Conv"], ["Conv", "MaxPool"], ["Conv"]], "the image, the shared tensor, and what was joined"
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_what_an_ignored_layer_gives_is_added_in_float(exported, engine: str):
+    (total,) = [node for node in exported.graph.node if node.op_type == "Add"]
+    assert [place for place in places_for(exported, engine) if total.output[0] in place.consumers]
+    assert not [place for place in places_for(exported, engine, ["inner"]) if total.output[0] in place.consumers]
+
+
+def file_of(nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray], shape: tuple[int, ...]) -> onnx.ModelProto:
+    """A file as other tools write it: from ``image`` of ``shape`` to ``scores``."""
+    ends = [
+        onnx.helper.make_tensor_value_info("image", 1, shape),
+        onnx.helper.make_tensor_value_info("scores", 1, None),
+    ]
+    constants = [numpy_helper.from_array(value.astype(np.float32), name) for name, value in weights.items()]
+    graph = onnx.helper.make_graph(nodes, "g", ends[:1], ends[1:], constants)
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9)
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_the_sum_that_keeps_a_root_from_zero_is_not_rounded(engine: str):
+    nodes = [
+        onnx.helper.make_node("Conv", ["image", "w"], ["a"]),
+        onnx.helper.make_node("Mul", ["a", "a"], ["squares"]),
+        onnx.helper.make_node("Add", ["squares", "eps"], ["kept"]),
+        onnx.helper.make_node("Sqrt", ["kept"], ["root"]),
+        onnx.helper.make_node("Div", ["a", "root"], ["scores"]),
+    ]
+    model = file_of(nodes, {"w": np.ones((4, 3, 1, 1)), "eps": np.full((1,), 1e-6)}, (1, 3, 8, 8))
+    assert "squares" not in {place.tensor for place in places_for(model, engine)}
+
+
+def test_a_weight_of_two_layers_with_other_axes_stays_in_float():
+    nodes = [
+        onnx.helper.make_node("Gemm", ["image", "w"], ["a"], transB=1),
+        onnx.helper.make_node("Gemm", ["a", "w"], ["scores"]),
+    ]
+    model = file_of(nodes, {"w": np.eye(8)}, (1, 8))
+    assert not places_for(model, "openvino")
+
+
+@pytest.mark.parametrize(("engine", "places"), [("openvino", 2), ("onnxruntime", 0)])
+def test_transposed_convolutions_are_rounded_where_an_engine_runs_them_in_integers(engine: str, places: int):
+    nodes = [onnx.helper.make_node("ConvTranspose", ["image", "w"], ["scores"])]
+    assert len(places_for(file_of(nodes, {"w": np.ones((3, 4, 2, 2))}, (1, 3, 8, 8)), engine)) == places
+
+
+def test_transposed_convolutions_in_groups_are_no_layers():
+    nodes = [onnx.helper.make_node("ConvTranspose", ["image", "w"], ["scores"], group=3)]
+    assert not layers_of(file_of(nodes, {"w": np.ones((3, 1, 2, 2))}, (1, 3, 8, 8)))
 
 
 def test_ignored_layers_keep_their_weights_and_inputs(exported):

@@ -129,10 +129,12 @@ class TestQat:
         assert found["integer_layers"] == found["layers"]
 
 
-@pytest.mark.parametrize("steps", ["moving", "learned"])
-def test_what_is_zero_for_good_stays_zero(steps, tiny_network, make_context):
-    sparse = Sparsify(epochs=1, batch_size=4, sparsity=0.5).reduce(tiny_network, make_context(tiny_network))
-    learned = Qat(**QUICK, steps=steps).reduce(sparse, make_context(sparse))
+@pytest.mark.parametrize("settings", [{}, {"steps": "learned"}, {"ignored": ("0",)}])
+def test_what_is_zero_for_good_stays_zero(settings, make_network, make_context):
+    torch.manual_seed(0)
+    network = make_network(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 2, 3, padding=1)))
+    sparse = Sparsify(epochs=1, batch_size=4, sparsity=0.5).reduce(network, make_context(network))
+    learned = Qat(**QUICK, **settings).reduce(sparse, make_context(sparse))
     before, after = zeros(sparse), zeros(learned)
     assert sum(int(hole.sum()) for hole in before.values()) > 0
     assert all(bool(after[name][hole].all()) for name, hole in before.items())
@@ -168,6 +170,67 @@ def test_weights_that_cannot_come_back_are_not_trained(make_network, make_contex
     network = make_network(ConvolvesByFunction())
     with pytest.raises(NotApplicable, match=r"nothing can be trained"):
         Qat(**QUICK).reduce(network, make_context(network))
+
+
+class HoldsAKernel(nn.Module):
+    """Its weight is a parameter of another name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel = nn.Parameter(torch.randn(2, 3, 3, 3))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return nn.functional.conv2d(images, self.kernel, padding=1)
+
+
+def in_place() -> nn.Module:
+    norm = nn.BatchNorm2d(4)
+    return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(inplace=True), norm, nn.Conv2d(4, 2, 1))
+
+
+@pytest.mark.parametrize("make", [HoldsAKernel, in_place])
+def test_weights_of_any_name_are_trained_and_norms_after_activations_are_no_layers_own(
+    make, make_network, make_context
+):
+    torch.manual_seed(0)
+    network = make_network(make())
+    learned = Qat(**QUICK).reduce(network, make_context(network))
+    assert largest_difference(learned.scores, network.scores, learned.example()) > 1e-6
+
+
+class Tokens(nn.Module):
+    """Linear layers on the places of a picture, as in a transformer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch, self.mixed, self.head = nn.Conv2d(3, 8, 4, 4), nn.Linear(8, 8), nn.Linear(8, 2)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        tokens = self.patch(images).flatten(2).transpose(1, 2)
+        scores = self.head(torch.relu(self.mixed(tokens))).transpose(1, 2).reshape(-1, 2, 8, 12)
+        return nn.functional.interpolate(scores, scale_factor=4.0)
+
+
+@pytest.mark.parametrize(("ignored", "rounded"), [((), 3), (("mixed",), 2)])
+def test_linear_layers_on_tokens_are_trained_and_rounded_by_their_names(ignored, rounded, make_network, make_context):
+    torch.manual_seed(0)
+    network = make_network(Tokens())
+    learned = Qat(**QUICK, ignored=ignored).reduce(network, make_context(network))
+    assert not torch.equal(learned.module.mixed.weight, network.module.mixed.weight)
+    weights = [name for name, each in learned.precision.tensors.items() if each.axis is not None]
+    assert len(weights) == rounded
+    assert ("network.mixed.weight.T" in weights) == (not ignored)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_linear_layers_on_tokens_run_in_integers(engine, make_network, make_context, tiny_task, tmp_path):
+    torch.manual_seed(0)
+    network = make_network(Tokens())
+    context = make_context(network, engine=engine)
+    quantized = Int8(images=4, max_drift=None).reduce(network, context)
+    make_artifact(quantized, tiny_task, tmp_path / "artifact", context.float_export(network))
+    found = ENGINES[engine].compile(tmp_path / "artifact", threads=2).executed()
+    assert (found["integer_layers"], found["layers"]) == (3, 3)
 
 
 def test_an_onnx_file_is_trained_too(tiny_network, tiny_artifact, make_context, tiny_task, tmp_path):

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tinysight.progress import Progress
 from tinysight.reduction.onnx_torch.graph import GraphNode, Inputs, TorchGraph
+from tinysight.reduction.onnx_torch.operators import OPERATORS
 from tinysight.reduction.precision.placement import Layer, Place, layers_of
 from tinysight.reduction.precision.quantizers.moving_range import LargestWeight, MovingRange
 from tinysight.reduction.precision.ranges import Estimate, Histogram, Range, whole_range
@@ -31,13 +32,14 @@ def ranges_at(
     """Return the range of every place that ``estimate`` reads off its histogram over ``images``; None for weights.
 
     Two passes: the first finds the ends, the second counts between them; the ends alone need one. Places of integers,
-    such as positions of maxima, are left out.
+    such as positions of maxima, are left out, and those of tensors that become infinite, such as an attention's mask.
     """
     wanted = {place.tensor for place in places if place.kind == "activation"}
     whole: dict[str, Range] = {}
 
     def widen(name: str, values: Tensor) -> None:
-        seen = Range.of(float(values.min()), float(values.max()))
+        ends = values.aminmax()
+        seen = Range.of(float(ends.min), float(ends.max))
         whole[name] = seen.joined(whole.get(name, seen))
 
     passes = 1 if estimate is whole_range else 2
@@ -45,6 +47,8 @@ def ranges_at(
         for image in images:
             _watch(graph, image, wanted, widen)
             tick(1)
+        whole = {name: each for name, each in whole.items() if each.is_finite}
+        wanted &= whole.keys()
         ranges = whole
         if passes == 2:
             histograms = {name: Histogram.empty(each) for name, each in whole.items()}
@@ -100,7 +104,8 @@ def corrected_biases(
     def running(node: GraphNode, inputs: Inputs) -> object:
         result = node(inputs)
         if node.name in owned:
-            axes = [axis for axis in range(result.ndim) if axis != 1]
+            channels = owned[node.name].channels_of(result.ndim)
+            axes = [axis for axis in range(result.ndim) if axis != channels]
             error = (node(network.rounded(node, inputs, rounded)) - result).double().mean(axes)
             sums[node.name] = sums.get(node.name, 0) + error
         return result
@@ -120,8 +125,21 @@ def corrected_biases(
 
 
 def _bias(graph: TorchGraph, layer: Layer) -> str | None:
-    """Return the name of the constant that is the bias of this layer alone."""
-    inputs = next(node.inputs for node in graph.nodes if node.name == layer.node)
-    if len(inputs) < 3 or inputs[2] not in graph.names or graph.readers[inputs[2]] != [layer.node]:
-        return None
-    return inputs[2]
+    """Return the constant that is this layer's bias alone: a value for each channel, added as it is."""
+    nodes = {node.name: node for node in graph.nodes}
+    node = nodes[layer.node]
+    readers = graph.readers.get(layer.node, [])
+    if (
+        layer.channels_last
+        and len(node.inputs) == 2
+        and len(readers) == 1
+        and nodes[readers[0]].operator is OPERATORS["Add"]
+    ):
+        node = nodes[readers[0]]  # a matrix product's bias is added apart
+    for name in node.inputs[-1:] if len(node.inputs) == 3 else node.inputs:
+        if name not in graph.names or graph.readers[name] != [node.name] or name == layer.weight:
+            continue
+        channels = graph.parameter_named(layer.weight).shape[layer.axis]
+        if graph.parameter_named(name).shape == (channels,) and node.attributes.get("beta", 1.0) == 1.0:
+            return name
+    return None

@@ -17,6 +17,7 @@ def finish(model: onnx.ModelProto) -> None:
     Weights and other constants keep their names, but for scales and zero points. A model is finished once and last:
     precision records speak of the names before.
     """
+    del model.graph.value_info[:]  # types and shapes by names that are gone; engines infer them
     _make_activations_unsigned(model.graph)
     _shorten_names(model.graph)
 

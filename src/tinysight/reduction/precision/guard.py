@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
+from tinysight.data.sample import spread
 from tinysight.errors import UserError
 from tinysight.reduction.precision.blame import ASKED, Blame, worst
 from tinysight.reduction.precision.calibration import Images
@@ -27,14 +28,14 @@ def refuse_collapse(
     Raises:
         UserError: further than ``bound``; the message names the layers that drift most when they alone are rounded.
     """
-    watched = images[:: max(1, len(images) // WATCHED)][:WATCHED]
+    watched = spread(images, WATCHED)
     exact, rounded = (_scores(exported, each, watched, context) for each in (PrecisionRecord(), record))
     found = drift(exact, rounded)
     if found <= bound:
         return f"rounding moves scores by {found:.2g} of their own spread"
     raise UserError(
         f"rounded to int8 the network drifts too far: on {len(watched)} calibration images its scores by {found:.2g} "
-        f"of their own spread (max_drift {bound:g}); {_blamed(exported, record, watched[:ASKED], context)}"
+        f"of their own spread (max_drift {bound:g}); {_blamed(exported, record, spread(watched, ASKED), context)}"
     )
 
 

@@ -12,11 +12,14 @@ from tinysight.reduction.naming import is_inside
 from tinysight.reduction.step import Context, NotApplicable, PrecisionReduction
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from tinysight.reduction.network import Network
     from tinysight.reduction.precision.calibration import Images
     from tinysight.reduction.precision.record import PrecisionRecord
+
+    Calibrate = Callable[[Collection[str]], PrecisionRecord]
+    """Rounds an export, but for the layers that are ignored, by name."""
 
 __all__ = ["Int8"]
 
@@ -44,7 +47,7 @@ class Int8(PrecisionReduction):
     """
 
     name: ClassVar[str] = "int8"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
 
     images: int = Field(128, ge=1)
     preset: Literal["performance", "mixed"] = "mixed"
@@ -76,31 +79,38 @@ class Int8(PrecisionReduction):
         exported = onnx.load(context.float_export(network))
         refuse_no_layer(exported, self.ignored)
         images = CalibrationImages(network, spread(context.train, self.images))
-        record = self._calibrated(exported, images, self.ignored, context)
+        calibrate = self._calibration(exported, images, context)
+        record = calibrate(self.ignored)
         remarks = []
         if self.within is not None:
-            record, said = self._within(exported, record, network, images, context)
+            record, said = self._within(exported, record, calibrate, network, images, context)
             remarks.append(said)
         if self.max_drift is not None:
             remarks.append(refuse_collapse(exported, record, images, self.max_drift, context))
         return network.with_step(self.step(record.model_dump(mode="json"), remark="; ".join(remarks)))
 
-    def _calibrated(self, exported: Any, images: Images, ignored: Collection[str], context: Context) -> PrecisionRecord:
+    def _calibration(self, exported: Any, images: Images, context: Context) -> Calibrate:
+        """Return what rounds ``exported`` but for ignored layers: by NNCF, or by ranges that are looked for once."""
+        from tinysight.reduction.precision.headroom import with_room_for_biases
         from tinysight.reduction.precision.leftover import store_leftover_weights
 
-        record = None if self.ranges == "nncf" else self._calibrated_here(exported, images, ignored, context)
-        if record is None:
-            from tinysight.reduction.precision.nncf import calibrated_by_nncf
+        own = None if self.ranges == "nncf" else self._own_calibration(exported, images, context)
 
-            context.progress.say(f"calibrating int8 on {len(images)} training images by NNCF")
-            record = calibrated_by_nncf(
-                exported, images, ignored, symmetric=self.preset == "performance", correct_biases=self.correct_biases
-            )
-        return store_leftover_weights(record, exported, ignored)
+        def calibrate(ignored: Collection[str]) -> PrecisionRecord:
+            record = own(ignored) if own else self._by_nncf(exported, images, ignored, context)
+            return with_room_for_biases(store_leftover_weights(record, exported, ignored), exported)
 
-    def _calibrated_here(
-        self, exported: Any, images: Images, ignored: Collection[str], context: Context
-    ) -> PrecisionRecord | None:
+        return calibrate
+
+    def _by_nncf(self, exported: Any, images: Images, ignored: Collection[str], context: Context) -> PrecisionRecord:
+        from tinysight.reduction.precision.nncf import calibrated_by_nncf
+
+        context.progress.say(f"calibrating int8 on {len(images)} training images by NNCF")
+        return calibrated_by_nncf(
+            exported, images, ignored, symmetric=self.preset == "performance", correct_biases=self.correct_biases
+        )
+
+    def _own_calibration(self, exported: Any, images: Images, context: Context) -> Calibrate | None:
         """Return our own calibration; None where it cannot run the export and NNCF may stand in.
 
         Raises:
@@ -111,7 +121,6 @@ class Int8(PrecisionReduction):
         from tinysight.reduction.precision.placement import places_for
         from tinysight.reduction.precision.ranges import ESTIMATES
 
-        places = places_for(exported, context.engine, ignored)
         try:
             graph = TorchGraph(exported).eval()
         except NotImplementedError as missing:
@@ -119,18 +128,31 @@ class Int8(PrecisionReduction):
                 return None
             raise NotApplicable(f"{missing} of the export does not run in PyTorch here: use ranges: nncf") from missing
         estimate = ESTIMATES["mse" if self.ranges == "auto" else self.ranges]
-        ranges = ranges_at(graph, places, images, estimate, context.progress)
-        if self.preset == "performance":
-            ranges = {place: found and found.symmetric for place, found in ranges.items()}
-        network = calibrated(graph, ranges)
-        record = network.record()
-        if not self.correct_biases:
-            return record
-        biases = corrected_biases(network, exported, images[:CORRECTED], context.progress)
-        return record.model_copy(update={"biases": biases})
+        found = ranges_at(graph, places_for(exported, context.engine, self.ignored), images, estimate, context.progress)
+        ranges = {
+            place.tensor: each and (each.symmetric if self.preset == "performance" else each)
+            for place, each in found.items()
+        }
+
+        def calibrate(ignored: Collection[str]) -> PrecisionRecord:
+            places = [place for place in places_for(exported, context.engine, ignored) if place.tensor in ranges]
+            network = calibrated(graph, {place: ranges[place.tensor] for place in places})
+            record = network.record()
+            if not self.correct_biases:
+                return record
+            biases = corrected_biases(network, exported, spread(images, CORRECTED), context.progress)
+            return record.model_copy(update={"biases": biases})
+
+        return calibrate
 
     def _within(
-        self, exported: Any, record: PrecisionRecord, network: Network, images: Images, context: Context
+        self,
+        exported: Any,
+        record: PrecisionRecord,
+        calibrate: Calibrate,
+        network: Network,
+        images: Images,
+        context: Context,
     ) -> tuple[PrecisionRecord, str]:
         """Put layers back to float, those that hurt most first, until the loss of quality is small enough; name them.
 
@@ -151,7 +173,7 @@ class Int8(PrecisionReduction):
         exact = score(PrecisionRecord())
 
         def attempt(back: Sequence[str]) -> Trial:
-            made = self._calibrated(exported, images, (*self.ignored, *back), context) if back else record
+            made = calibrate((*self.ignored, *back)) if back else record
             return Trial(back, made, exact - score(made))
 
         found = fewest_in_float(lambda: self._worst_first(exported, record, images, context), attempt, self.within)
@@ -173,7 +195,7 @@ class Int8(PrecisionReduction):
         from tinysight.reduction.precision.blame import ASKED, Blame
 
         try:
-            drifts = Blame(exported, record, images[:ASKED]).layers(context.progress)
+            drifts = Blame(exported, record, spread(images, ASKED)).layers(context.progress)
         except NotImplementedError as missing:
             raise NotApplicable(
                 f"within: {missing} does not run in PyTorch here, so no layer can be told apart: name ignored layers "

@@ -34,6 +34,8 @@ def store_leftover_weights(
     tensors = dict(record.tensors)
     for node in exported.graph.node:
         axis = CHANNELS.get(node.op_type)
+        if axis and any(attribute.name == "group" and attribute.i > 1 for attribute in node.attribute):
+            axis = 0  # transposed in groups: only the input channels are apart
         if axis is None or node.input[1] in tensors or node.input[1] in spared or node.input[1] not in constants:
             continue
         values = numpy_helper.to_array(constants[node.input[1]])
@@ -46,6 +48,6 @@ def store_leftover_weights(
 def channel_scales(values: NDArray[np.float32], axis: int | None, level: int) -> tuple[float, ...]:
     """Return the scales that make each channel's largest value ``level``; one for all where ``axis`` is None."""
     others = tuple(one for one in range(values.ndim) if one != axis)
-    # A channel of zeros keeps a scale above 0.
-    scales = np.maximum(np.abs(values).max(axis=others) / level, np.finfo(np.float32).tiny)
-    return tuple(scales.ravel().tolist())
+    largest = np.abs(values).max(axis=others)
+    scales = np.where(largest > 0, largest, level) / level  # any scale holds zeros
+    return tuple(np.maximum(scales, np.finfo(np.float32).tiny).ravel().tolist())

@@ -13,6 +13,7 @@ from typing import Literal
 
 import onnx
 
+from tinysight.engines.export import TRANSPOSED
 from tinysight.errors import UserError, nearest
 from tinysight.reduction.naming import is_inside
 from tinysight.reduction.precision.writer import identity_of
@@ -22,8 +23,11 @@ __all__ = ["Kind", "Layer", "Place", "layers_named", "layers_of", "places_for", 
 
 OUTPUT_CHANNELS = {"Conv": 0, "ConvTranspose": 1, "MatMul": -1, "Gemm": 1}
 """Layers with weights, and the axis of their weights' output channels; Gemm's is 0 where it transposes the weight."""
+IN_FLOAT = {"onnxruntime": frozenset({"ConvTranspose"}), "openvino": frozenset[str]()}
+"""Layers that an engine computes in float, however rounded."""
 JOINING = frozenset({"Add", "AveragePool", "GlobalAveragePool", "Resize"})
-"""Operators that engines compute in integers where what they read is rounded. No Concat: on OpenVINO it gained nothing
+"""Operators that engines compute in integers where what they read is rounded; an Add of a constant is a bias, or keeps
+a root from 0, and no sum. No Concat: on OpenVINO it gained nothing
 or cost, and tensors joined under one scale are rounded coarsely."""
 PASSING = frozenset({"Concat", "Flatten", "MaxPool", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"})
 """Operators that pass values on: they read the integers of a tensor that others read rounded. Were they to read its
@@ -37,13 +41,19 @@ FUSED = frozenset({"Relu", "Clip"})
 class Layer:
     """A layer with a constant weight.
 
-    ``name`` is its module's path in networks from PyTorch, else its weight's name; ``node`` its first output.
+    ``name`` is its module's path in networks from PyTorch, else its weight's name; ``node`` its first output; ``axis``
+    that of the output channels in its weight. Matrix products give ``channels_last``.
     """
 
     name: str
     node: str
     weight: str
     axis: int
+    channels_last: bool = False
+
+    def channels_of(self, rank: int) -> int:
+        """Return the axis of the channels in its output, a tensor of ``rank`` axes."""
+        return rank - 1 if self.channels_last else 1
 
 
 @dataclass(frozen=True)
@@ -57,7 +67,10 @@ class Place:
 
 
 def layers_of(model: onnx.ModelProto) -> list[Layer]:
-    """Return the convolutions and matrix products with float constant weights, in graph order."""
+    """Return the convolutions and matrix products with float constant weights, in graph order.
+
+    No transposed convolutions in groups: their weights have no axis of output channels, and engines run them in float.
+    """
     constants = {
         constant.name: constant for constant in model.graph.initializer if constant.data_type == onnx.TensorProto.FLOAT
     }
@@ -65,16 +78,19 @@ def layers_of(model: onnx.ModelProto) -> list[Layer]:
     for node in model.graph.node:
         if node.op_type not in OUTPUT_CHANNELS or node.input[1] not in constants or node.input[0] in constants:
             continue
-        transposed = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
-        axis = 0 if transposed else OUTPUT_CHANNELS[node.op_type]
+        settings = {attribute.name: attribute.i for attribute in node.attribute}
+        if node.op_type == "ConvTranspose" and settings.get("group", 1) > 1:
+            continue
+        axis = 0 if settings.get("transB") else OUTPUT_CHANNELS[node.op_type]
         rank = len(constants[node.input[1]].dims)
-        found.append(Layer(_layer_name(node.input[1]), identity_of(node), node.input[1], axis % rank))
+        last = node.op_type in ("MatMul", "Gemm")
+        found.append(Layer(_layer_name(node.input[1]), identity_of(node), node.input[1], axis % rank, last))
     return found
 
 
 def _layer_name(weight: str) -> str:
     """Return the path of the module that a weight belongs to."""
-    return weight.removeprefix("network.").removesuffix(".weight")
+    return weight.removeprefix("network.").removesuffix(TRANSPOSED).removesuffix(".weight")
 
 
 def places_for(model: onnx.ModelProto, engine: str, ignored: Collection[str] = ()) -> list[Place]:
@@ -88,15 +104,25 @@ def places_for(model: onnx.ModelProto, engine: str, ignored: Collection[str] = (
     Raises:
         UserError: a name of ``ignored`` is no layer's.
     """
-    left = layers_named(model, ignored)
-    chosen = [layer for layer in layers_of(model) if layer not in left]
-    graph = _Graph.of(model)
+    layers, graph = layers_of(model), _Graph.of(model)
+    named = set(layers_named(model, ignored))
+    axes: dict[str, set[int]] = defaultdict(set)
+    for layer in layers:
+        axes[layer.weight].add(layer.axis)
+    in_float = IN_FLOAT[engine]
+    # One weight with two axes of output channels cannot have one scale for each channel of both.
+    chosen = [
+        layer
+        for layer in layers
+        if layer not in named and len(axes[layer.weight]) == 1 and graph.nodes[layer.node].op_type not in in_float
+    ]
+    left = {layer.node for layer in layers} - {layer.node for layer in chosen}
     weights: dict[str, Place] = {}
     for layer in chosen:
         before = weights.get(layer.weight)
         consumers = (*(before.consumers if before else ()), layer.node)
         weights[layer.weight] = Place(layer.weight, consumers, "weight", layer.axis)
-    rounded = _rounded(graph, chosen, {layer.node for layer in left}, engine)
+    rounded = _rounded(graph, chosen, left, graph.after({layer.node for layer in named}), engine)
     activations = [Place(tensor, tuple(nodes), "activation") for tensor, nodes in rounded.items()]
     return [*activations, *weights.values()]
 
@@ -132,8 +158,13 @@ def layers_named(model: onnx.ModelProto, names: Iterable[str]) -> list[Layer]:
     return [layer for layer in layers if is_inside(layer.name, names)]
 
 
-def _rounded(graph: _Graph, layers: Iterable[Layer], left: Collection[str], engine: str) -> dict[str, list[str]]:
-    """Return by tensor the nodes that shall read it rounded, in graph order; the nodes ``left`` shall not."""
+def _rounded(
+    graph: _Graph, layers: Iterable[Layer], left: Collection[str], spared: set[str], engine: str
+) -> dict[str, list[str]]:
+    """Return by tensor the nodes that shall read it rounded, in graph order; the nodes ``left`` shall not.
+
+    No tensor of ``spared`` is rounded for a sum or a pooling.
+    """
     heavy = {layer.node for layer in layers}
     rounded: dict[str, list[str]] = defaultdict(list)
     joined = {name for node in heavy for name in graph.nodes[node].input[:1]}
@@ -143,8 +174,8 @@ def _rounded(graph: _Graph, layers: Iterable[Layer], left: Collection[str], engi
         name = identity_of(node)
         if name in heavy:
             rounded[node.input[0]].append(name)
-        elif node.op_type in JOINING and graph.computed(node):
-            for tensor in dict.fromkeys(graph.computed(node)):
+        elif graph.joins(node):
+            for tensor in dict.fromkeys(graph.computed(node)) if spared.isdisjoint(node.input) else ():
                 rounded[tensor].append(name)
         elif engine == "onnxruntime" and name not in left:
             for tensor in dict.fromkeys(graph.computed(node)):
@@ -181,6 +212,19 @@ class _Graph:
     def computed(self, node: onnx.NodeProto) -> list[str]:
         """Return the inputs of a node that are no constants."""
         return [name for name in node.input if name and name not in self.constants]
+
+    def joins(self, node: onnx.NodeProto) -> bool:
+        """True where an engine computes ``node`` in integers if what it reads is rounded."""
+        return node.op_type in JOINING and len(self.computed(node)) >= (2 if node.op_type == "Add" else 1)
+
+    def after(self, nodes: Collection[str]) -> set[str]:
+        """Return what ``nodes`` give, and what becomes of it up to the next layer or sum."""
+        found: set[str] = set()
+        for node in self.order:
+            passing = node.op_type not in OUTPUT_CHANNELS and not self.joins(node)
+            if identity_of(node) in nodes or (passing and not found.isdisjoint(node.input)):
+                found.update(node.output)
+        return found
 
     def after_fused(self, node: str) -> str:
         """Return the tensor after a layer and the activation function an engine takes into it."""

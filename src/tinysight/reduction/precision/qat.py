@@ -13,6 +13,8 @@ from tinysight.reduction.step import Context, Step
 from tinysight.training.settings import Training
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from onnx import ModelProto
     from torch import Tensor
 
@@ -76,7 +78,8 @@ class Qat(Tuning):
         loss = self._loss(graph, context)
         for weight in owners.trained(graph).values():
             weight.requires_grad = True
-        after = self._after_step(network, rounded, batches.count(self.batch_size))
+        held = list(owners.trained(graph).values()) if network.is_sparse else []
+        after = self._after_step(rounded, held, batches.count(self.batch_size))
         self._fit(rounded, batches, loss, self._training, context, after)
         learned = self._learned(owners.written_back(graph), context)
         record, drift = self._recorded(self._export(learned, context), rounded, images, context)
@@ -121,16 +124,15 @@ class Qat(Tuning):
 
         return loss
 
-    def _after_step(self, network: Network, rounded: Simulated, steps: int) -> AfterStep:
-        """Return what holds zeros at zero, and lets activations be rounded once the delay is over."""
+    def _after_step(self, rounded: Simulated, held: Sequence[Tensor], steps: int) -> AfterStep:
+        """Return what holds the zeros of weights at zero, and lets activations be rounded once the delay is over."""
         import torch
 
         from tinysight.reduction.precision.quantizers.moving_range import MovingRange
 
         begin = round(self.delay * self.epochs * steps)
         moving = [each for each in rounded.quantizers if isinstance(each, MovingRange)]
-        weights = [rounded.graph.parameter_named(place.tensor) for place in rounded.places if place.kind == "weight"]
-        zeros = [(weight, weight.detach() == 0) for weight in weights] if network.is_sparse else []
+        zeros = [(weight, weight.detach() == 0) for weight in held if weight.ndim > 1]
 
         def after_step(step: int) -> None:
             for quantizer in moving:

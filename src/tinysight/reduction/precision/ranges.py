@@ -5,6 +5,7 @@ A wider range clips less and rounds more coarsely. Everything is read off one hi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,7 @@ from torch import Tensor
 __all__ = ["BINS", "ESTIMATES", "Estimate", "Histogram", "Range", "whole_range"]
 
 BINS = 2048
-LEVELS = 256
+LAST_LEVEL = 255
 SHRUNK = np.linspace(1.0, 0.2, 81)
 """Shares of the whole range that are tried where an error is minimised; of equal ones the widest wins."""
 
@@ -35,11 +36,16 @@ class Range:
 
     @property
     def symmetric(self) -> Range:
-        """As wide on both sides of 0, where there are negative values at all."""
+        """As wide on both sides of 0, where there are negative values at all: 0 is level 128 of 0 to 255."""
         if self.low >= 0:
             return self
-        end = max(-self.low, self.high)
-        return Range(-end, end)
+        step = max(-self.low / 128, self.high / 127)
+        return Range(-128 * step, 127 * step)
+
+    @property
+    def is_finite(self) -> bool:
+        """False where a value was infinite or not a number."""
+        return math.isfinite(self.high - self.low)
 
     def joined(self, other: Range) -> Range:
         """Return the range that holds both."""
@@ -84,11 +90,11 @@ def whole_range(histogram: Histogram) -> Range:
 def percentile(histogram: Histogram, share: float) -> Range:
     """Clip the outermost values: of each tail (100 - ``share``) / 2 percent, or all of it where there is one tail."""
     reached = np.cumsum(histogram.counts) / max(float(histogram.counts.sum()), 1.0)
-    tail = (100 - share) / 100
-    if histogram.whole.low < 0:
+    whole, tail = histogram.whole, (100 - share) / 100
+    if whole.low < 0 < whole.high:
         tail /= 2
-    edges = np.linspace(histogram.whole.low, histogram.whole.high, BINS + 1)
-    low = edges[np.searchsorted(reached, tail, side="right")] if histogram.whole.low < 0 else 0.0
+    edges = np.linspace(whole.low, whole.high, BINS + 1)
+    low = edges[np.searchsorted(reached, tail, side="right")] if whole.low < 0 else 0.0
     high = edges[min(int(np.searchsorted(reached, 1 - tail)) + 1, BINS)]
     return Range.of(float(low), float(high))
 
@@ -106,7 +112,7 @@ def least_divergence(histogram: Histogram) -> Range:
     """
     counts = histogram.counts.copy()
     at = int(np.argmin(np.abs(histogram.centres)))
-    counts[at] = min(counts[at], counts[max(at - 1, 0) : at + 2].sum() - counts[at])
+    counts[at] = min(counts[at], np.delete(counts[max(at - 1, 0) : at + 2], min(at, 1)).mean())
     return _best(Histogram(histogram.whole, counts), _divergence)
 
 
@@ -117,15 +123,17 @@ def _best(histogram: Histogram, cost: Callable[[Histogram, Range], float]) -> Ra
     return min(tried, key=partial(cost, histogram))
 
 
-def _levels(histogram: Histogram, clipped: Range) -> tuple[NDArray[np.float64], float]:
-    """Return the level of each part's middle, counted from the lowest, and the distance of two levels."""
-    step = max((clipped.high - clipped.low) / (LEVELS - 1), float(np.finfo(np.float32).tiny))
-    return np.rint((histogram.centres.clip(clipped.low, clipped.high) - clipped.low) / step), step
+def _levels(histogram: Histogram, clipped: Range) -> tuple[NDArray[np.int_], NDArray[np.float64]]:
+    """Return the level of each part's middle, and the value of every level: 0 is the value of one, as in the file."""
+    step = max((clipped.high - clipped.low) / LAST_LEVEL, float(np.finfo(np.float32).tiny))
+    zero = np.rint(-clipped.low / step)
+    levels = (np.rint(histogram.centres / step) + zero).clip(0, LAST_LEVEL).astype(int)
+    return levels, (np.arange(LAST_LEVEL + 1) - zero) * step
 
 
 def _squared_error(histogram: Histogram, clipped: Range) -> float:
-    levels, step = _levels(histogram, clipped)
-    return float(histogram.counts @ (clipped.low + levels * step - histogram.centres) ** 2)
+    levels, values = _levels(histogram, clipped)
+    return float(histogram.counts @ (values[levels] - histogram.centres) ** 2)
 
 
 def _divergence(histogram: Histogram, clipped: Range) -> float:
@@ -136,9 +144,9 @@ def _divergence(histogram: Histogram, clipped: Range) -> float:
     first, last = np.flatnonzero(inside)[[0, -1]]
     true = histogram.counts[first : last + 1].copy()
     held = true > 0
-    levels = _levels(histogram, clipped)[0][first : last + 1].astype(int)
-    sums = np.bincount(levels, weights=true, minlength=LEVELS)
-    parts = np.bincount(levels, weights=held, minlength=LEVELS)
+    levels = _levels(histogram, clipped)[0][first : last + 1]
+    sums = np.bincount(levels, weights=true, minlength=LAST_LEVEL + 1)
+    parts = np.bincount(levels, weights=held, minlength=LAST_LEVEL + 1)
     guess = np.where(held, sums[levels] / np.maximum(parts[levels], 1), 0.0)
     true[0] += histogram.counts[:first].sum()
     true[-1] += histogram.counts[last + 1 :].sum()

@@ -53,10 +53,12 @@ def compiled(exported: onnx.ModelProto, record: PrecisionRecord, folder: Path, c
 def drift(exact: NDArray[np.float32], rounded: NDArray[np.float32]) -> float:
     """Return how far scores (images, classes, …) moved: root mean square error over the exact scores' own spread.
 
-    The spread is each class's over images and places, so that a constant answer counts as 1 or more. Where the exact
-    scores hardly vary themselves, a thousandth of their size stands in for it.
+    The spread is each class's over images and places, so that a constant answer counts as 1 or more; of one image
+    without places it is that over classes. Where the exact scores hardly vary themselves, a thousandth of their size
+    stands in for it.
     """
-    axes = tuple(axis for axis in range(exact.ndim) if axis != 1)
+    alone = exact.size == exact.shape[1]
+    axes = tuple(axis for axis in range(exact.ndim) if alone or axis != 1)
     spread = float(np.mean(np.var(exact.astype(np.float64), axis=axes)))
     error = float(np.mean((exact.astype(np.float64) - rounded) ** 2))
     least = 1e-6 * float(np.mean(exact.astype(np.float64) ** 2)) + float(np.finfo(np.float32).tiny)

@@ -34,7 +34,7 @@ class Tuning(PrecisionReduction):
     ``ignored`` stay in float. As for ``int8``, a file that drifts further than ``max_drift`` is refused.
     """
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     images: int = Field(128, ge=1)
     epochs: int = Field(10, ge=1, le=100_000)
@@ -113,8 +113,9 @@ class Tuning(PrecisionReduction):
             context: the reduction's.
         """
         from tinysight.reduction.precision.guard import refuse_collapse
+        from tinysight.reduction.precision.headroom import with_room_for_biases
         from tinysight.reduction.precision.leftover import store_leftover_weights
 
-        record = store_leftover_weights(network.record(), exported, self.ignored)
+        record = with_room_for_biases(store_leftover_weights(network.record(), exported, self.ignored), exported)
         bound = self.max_drift
         return record, "" if bound is None else refuse_collapse(exported, record, images, bound, context)

@@ -18,6 +18,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from tinysight.engines.export import TRANSPOSED
 from tinysight.reduction.network import Network
 from tinysight.reduction.onnx_file import OnnxFile
 from tinysight.reduction.onnx_torch.graph import TorchGraph
@@ -62,7 +63,7 @@ class Owners:
             for convolution, norm in self.folded:
                 _leave_bias_alone(modules[convolution], modules[norm])
             for constant, path in self.pairs:
-                parameters[path].copy_(graph.parameter_named(constant))
+                parameters[path].copy_(_as_parameter(constant, graph.parameter_named(constant)))
         return copied
 
     def refuse_unfaithful(self, graph: TorchGraph) -> None:
@@ -95,8 +96,8 @@ def owners_of(network: Network, exported: onnx.ModelProto, graph: TorchGraph) ->
     for node in nodes:
         if not node.inputs[1].startswith(PREFIX):
             continue  # what the exporter made a matrix product of, such as adaptive pooling
-        path = layers[node.name].name
-        pairs.append((node.inputs[1], f"{path}.weight"))
+        parameter, path = node.inputs[1].removeprefix(PREFIX).removesuffix(TRANSPOSED), layers[node.name].name
+        pairs.append((node.inputs[1], parameter if parameter in parameters else f"{path}.weight"))
         norm = norms.get(path) if node.name not in unfolded else None
         if norm:
             folded.append((path, norm))
@@ -106,7 +107,8 @@ def owners_of(network: Network, exported: onnx.ModelProto, graph: TorchGraph) ->
     plain = [(name, name.removeprefix(PREFIX)) for name in graph.names if name not in known]
     pairs += [(name, path) for name, path in plain if name.startswith(PREFIX) and path in parameters]
     for constant, path in pairs:
-        if path not in parameters or parameters[path].shape != graph.parameter_named(constant).shape:
+        values = _as_parameter(constant, graph.parameter_named(constant))
+        if path not in parameters or parameters[path].shape != values.shape:
             raise NotApplicable(
                 f"the export's constant '{constant}' is not the weight of one layer alone, so it cannot be given "
                 "back changed: int8 and fat change no weights"
@@ -114,18 +116,24 @@ def owners_of(network: Network, exported: onnx.ModelProto, graph: TorchGraph) ->
     return Owners(network, tuple(pairs), tuple(folded))
 
 
+def _as_parameter(constant: str, values: Tensor) -> Tensor:
+    """Return a constant's values as the network holds them."""
+    return values.T if constant.endswith(TRANSPOSED) else values
+
+
 def _norms_after(network: Network) -> dict[str, str]:
     """Return by a layer's path that of the batch norm which reads what it gives, by running the network once."""
-    made: dict[int, tuple[str, Tensor]] = {}
+    made: dict[int, tuple[str, Tensor, int]] = {}
     found: dict[str, str] = {}
 
     def note(path: str) -> Any:
-        return lambda _module, _inputs, output: made.__setitem__(id(output), (path, output))
+        return lambda _module, _inputs, output: made.__setitem__(id(output), (path, output, output._version))
 
     def look(path: str) -> Any:
         def hook(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
-            if id(inputs[0]) in made:
-                found[made[id(inputs[0])][0]] = path
+            layer, output, version = made.get(id(inputs[0]), ("", inputs[0], 0))
+            if layer and output._version == version:  # an activation function in between may work in place
+                found[layer] = path
 
         return hook
 

@@ -66,10 +66,8 @@ class TestRangesToSteps:
     def test_a_range_of_positive_values_begins_at_zero(self):
         assert [each.item() for each in steps_of(torch.tensor(0.5), torch.tensor(2.55))] == pytest.approx([0.01, 0])
 
-    def test_a_tensor_of_zeros_keeps_a_scale(self):
-        scale, zero_point = steps_of(torch.tensor(0.0), torch.tensor(0.0))
-        assert scale.item() > 0
-        assert zero_point.item() == 0
+    def test_a_tensor_of_zeros_has_scale_one(self):
+        assert [each.item() for each in steps_of(torch.tensor(0.0), torch.tensor(0.0))] == [1, 0]
 
 
 class TestMovingRange:
@@ -94,6 +92,11 @@ class TestLargestWeight:
         scale, zero_point = LargestWeight(axis=0).steps(weight)
         assert scale.tolist() == pytest.approx([0.01, 0.02])
         assert zero_point.item() == 0
+
+    def test_a_channel_of_zeros_has_a_scale_like_the_others(self):
+        weight = torch.tensor([[1.27, 0.0], [0.0, 0.0], [5.08, 0.0], [2.54, 0.0]])
+        assert LargestWeight(axis=0).steps(weight)[0].tolist() == pytest.approx([0.01, 0.02, 0.04, 0.02])
+        assert LargestWeight(axis=0).steps(torch.zeros(2, 3))[0].tolist() == [1, 1]
 
     def test_what_is_zero_stays_zero(self):
         weight = torch.randn(4, 3, 3, 3) * (torch.rand(4, 3, 3, 3) > 0.5)

@@ -10,13 +10,22 @@ from torch import Tensor, nn
 
 from tinysight.reduction.precision.record import TensorPrecision
 
-__all__ = ["ACTIVATIONS", "LEVELS", "SMALLEST_SCALE", "WEIGHTS", "Quantizer", "fake_quantize", "rounded"]
+__all__ = ["ACTIVATIONS", "LEVELS", "WEIGHTS", "Quantizer", "channel_steps", "fake_quantize", "rounded"]
 
 LEVELS = {"int8": (-127, 127), "uint8": (0, 255)}
 """The least and the largest level. Weights use no -128: their range is symmetric."""
 WEIGHTS, ACTIVATIONS = "int8", "uint8"
-SMALLEST_SCALE = 1e-12
-"""Of a tensor of zeros: a scale must be above 0."""
+
+
+def channel_steps(largest: Tensor, level: int) -> Tensor:
+    """Return the scale that makes the ``largest`` value of each channel ``level``; of zeros, the others' median.
+
+    Any scale holds zeros. With a tiny one, an engine that holds a bias in int32 by the product of input's and weight's
+    scales would lose the bias; and a channel that learns could never leave zero.
+    """
+    alive = largest > 0
+    usual = largest[alive].median() if alive.any() else torch.full_like(largest[:1], level).squeeze()
+    return torch.where(alive, largest, usual) / level
 
 
 def rounded(values: Tensor) -> Tensor:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tinysight.reduction.precision.quantizers.base import ACTIVATIONS, SMALLEST_SCALE, WEIGHTS, Quantizer, rounded
+from tinysight.reduction.precision.quantizers.base import ACTIVATIONS, WEIGHTS, Quantizer, channel_steps, rounded
 from tinysight.reduction.precision.ranges import Range
 
 __all__ = ["LargestWeight", "MovingRange", "steps_of"]
 
 
 def steps_of(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-    """Return scale and zero point of 256 levels from ``low`` to ``high``, with 0 among them.
+    """Return scale and zero point of 256 levels from ``low`` to ``high``, with 0 among them; scale 1 where both are 0.
 
     The zero point is rounded, so that 0 is a level of its own: padding and dead channels stay exact (Jacob et al. 2018,
     section 2.1). Gradients reach both ends through the scale and, straight through, the zero point.
     """
     low, high = low.clamp(max=0), high.clamp(min=0)
-    scale = ((high - low) / 255).clamp(min=SMALLEST_SCALE)
+    width = high - low
+    scale = torch.where(width > 0, width, 255.0) / 255
     return scale, rounded(-low / scale).clamp(0, 255)
 
 
@@ -60,5 +61,5 @@ class LargestWeight(Quantizer):
     def steps(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """Return a scale for each channel, without a gradient, and 0."""
         others = [axis for axis in range(values.ndim) if axis != self.axis]
-        scale = (values.detach().abs().amax(others) / self.high).clamp(min=SMALLEST_SCALE)
+        scale = channel_steps(values.detach().abs().amax(others), self.high)
         return scale, torch.zeros((), device=values.device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tinysight.reduction.precision.quantizers.base import ACTIVATIONS, SMALLEST_SCALE, WEIGHTS, Quantizer
+from tinysight.reduction.precision.quantizers.base import ACTIVATIONS, WEIGHTS, Quantizer, channel_steps
 from tinysight.reduction.precision.quantizers.moving_range import steps_of
 from tinysight.reduction.precision.ranges import Range
 
@@ -48,14 +48,13 @@ class WeightThresholds(Quantizer):
     def __init__(self, weight: Tensor, axis: int) -> None:
         super().__init__(WEIGHTS, axis)
         others = [one for one in range(weight.ndim) if one != axis]
-        self._largest: Tensor
-        self.register_buffer("_largest", weight.detach().abs().amax(others))
-        self.alpha = nn.Parameter(torch.ones_like(self._largest))
+        self._plain: Tensor
+        self.register_buffer("_plain", channel_steps(weight.detach().abs().amax(others), self.high))
+        self.alpha = nn.Parameter(torch.ones_like(self._plain))
 
     def steps(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """Return a scale for each channel, and 0."""
-        scale = (self.alpha * self._largest / self.high).clamp(min=SMALLEST_SCALE)
-        return scale, torch.zeros((), device=values.device)
+        return self.alpha * self._plain, torch.zeros((), device=values.device)
 
     def confine(self) -> None:
         """Keep every alpha within its bounds."""
