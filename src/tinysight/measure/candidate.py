@@ -21,7 +21,7 @@ from tinysight.measure.records import Bytes, Latency, PrecisionRead, Quality, Sp
 from tinysight.measure.size import measure_bytes
 from tinysight.progress import Progress
 
-__all__ = ["FINAL_ROUNDS", "FINAL_RUNS", "ROUNDS", "RUNS", "Bench", "Measured", "Timer"]
+__all__ = ["FINAL_ROUNDS", "FINAL_RUNS", "PHOTO_ROUNDS", "PHOTO_RUNS", "ROUNDS", "RUNS", "Bench", "Measured", "Timer"]
 
 Timer = Callable[[int, int], list[float]]
 """(runs, warm_up) -> milliseconds of each run."""
