@@ -257,6 +257,12 @@ def write(lines: list[dict[str, Any]]) -> None:
     write_text(PAGE, "\n".join(page(lines)) + f"\n{notes}")
 
 
+def _made_before(line: dict[str, Any], key: dict[str, Any]) -> bool:
+    """Say whether a row is that of ``key``, by another version of the method."""
+    same = all(line[name] == key[name] for name in ("network", "engine", "variant"))
+    return same and line["made_with"][1] == key["made_with"][1]
+
+
 def main() -> int:
     """Do every row that is not there yet, or time all that are there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -287,6 +293,7 @@ def main() -> int:
             if args.only not in variant or any(key.items() <= line.items() for line in lines):
                 continue
             found = measured(job, network, engine, (method, settings), args.seeds, FILES / digest_of(key))
+            lines = [line for line in lines if not _made_before(line, key)]
             lines.append(key | {"metric": job.task.metric} | found)
             write(lines)
             print(_cells(lines[-1]), flush=True)

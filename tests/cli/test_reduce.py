@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import fcntl
+import json
 import re
 import shutil
 from pathlib import Path
@@ -153,6 +154,14 @@ def test_another_goal_measures_nothing_again(cli, copied: Path) -> None:
     assert "Nothing would be measured again" in answer.err
     answer = cli("reduce", recipe, "goal.minimize=macs", "--out", copied, "--update")
     assert answer.code == 0, answer.err
+
+
+@pytest.mark.usefixtures("nothing_made")
+def test_finalists_that_are_timed_anew_change_what_the_summary_says_of_times(cli, copied: Path) -> None:
+    (copied / "choice.json").unlink()
+    cli("reduce", str(copied.parent / "tiny.yaml"), "--out", str(copied))
+    choice, summary = (json.loads((copied / name).read_text()) for name in ("choice.json", "result.json"))
+    assert summary["baseline"]["eager_latency_ms"] == next(iter(choice.values()))["eager_p50"]
 
 
 def test_two_processes_never_share_a_folder(cli, copied: Path) -> None:
