@@ -126,20 +126,22 @@ def corrected_biases(
 
 def _bias(graph: TorchGraph, layer: Layer) -> str | None:
     """Return the constant that is this layer's bias alone: a value for each channel, added as it is."""
+    node, channels = _adding_bias(graph, layer), graph.parameter_named(layer.weight).shape[layer.axis]
+    if node.attributes.get("beta", 1.0) != 1.0:
+        return None
+    biases = (
+        name
+        for name in node.inputs
+        if name in graph.names
+        and graph.readers[name] == [node.name]
+        and graph.parameter_named(name).shape == (channels,)
+    )
+    return next(biases, None)
+
+
+def _adding_bias(graph: TorchGraph, layer: Layer) -> GraphNode:
+    """Return the node that adds a layer's bias: itself, or what follows a matrix product."""
     nodes = {node.name: node for node in graph.nodes}
-    node = nodes[layer.node]
-    readers = graph.readers.get(layer.node, [])
-    if (
-        layer.channels_last
-        and len(node.inputs) == 2
-        and len(readers) == 1
-        and nodes[readers[0]].operator is OPERATORS["Add"]
-    ):
-        node = nodes[readers[0]]  # a matrix product's bias is added apart
-    for name in node.inputs[-1:] if len(node.inputs) == 3 else node.inputs:
-        if name not in graph.names or graph.readers[name] != [node.name] or name == layer.weight:
-            continue
-        channels = graph.parameter_named(layer.weight).shape[layer.axis]
-        if graph.parameter_named(name).shape == (channels,) and node.attributes.get("beta", 1.0) == 1.0:
-            return name
-    return None
+    readers = [nodes[name] for name in graph.readers.get(layer.node, [])]
+    apart = layer.channels_last and len(nodes[layer.node].inputs) == 2 and len(readers) == 1
+    return readers[0] if apart and readers[0].operator is OPERATORS["Add"] else nodes[layer.node]
