@@ -53,6 +53,13 @@ def test_weights_are_rounded_along_their_output_channels(exported):
     assert len(weights) == 4
 
 
+def test_weights_keep_to_levels_of_which_two_products_fit_into_16_bits(exported):
+    weights = [place for place in places_for(exported, "openvino") if place.kind == "weight"]
+    assert [place.largest for place in weights] == [64, 64, 127, 64]  # the depthwise layer adds no second product
+    assert 255 * 64 * 2 < 2**15 <= 255 * 65 * 2
+    assert {place.largest for place in places_for(exported, "openvino", reduce_range=False)} == {127}
+
+
 def test_openvino_wants_inputs_and_what_is_added(exported):
     places = [place for place in places_for(exported, "openvino") if place.kind == "activation"]
     assert places[0].tensor == "image"

@@ -83,7 +83,7 @@ def plain_quantizer(place: Place, found: Range | None, momentum: float = 1.0) ->
     """Return the quantizer of a calibration, from which a training may start."""
     if found is None:
         assert place.axis is not None, "weights have a scale for each channel"
-        return LargestWeight(place.axis)
+        return LargestWeight(place.axis, place.largest)
     return MovingRange(found, momentum)
 
 

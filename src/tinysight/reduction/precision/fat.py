@@ -98,4 +98,4 @@ def _thresholds(place: Place, found: Range | None, graph: TorchGraph) -> Quantiz
     if found is not None:
         return ActivationThresholds(found)
     assert place.axis is not None, "weights have a scale for each channel"
-    return WeightThresholds(graph.parameter_named(place.tensor), place.axis)
+    return WeightThresholds(graph.parameter_named(place.tensor), place.axis, place.largest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -41,18 +42,23 @@ class Int8(PrecisionReduction):
     ``ignored``, by path, stay in float with all layers inside; weights that calibration itself passes over do not, as
     they cost no time but bytes.
 
+    x86 processors without VNNI add two products in 16 bits, and cut off what does not fit, in every engine.
+    ``reduce_range`` gives weights 7 bits, but for those of depthwise layers, so that everything fits and the file gives
+    the same scores wherever it runs. Without it they take all 8: for processors that have VNNI, or are ARM's.
+
     ``within``, in points of the task's metric on the calibration images (their labels are used then), puts the layers
     that hurt most back to float, as few as it takes until no more than that is lost. A file whose
     scores drift more than ``max_drift`` of their own spread from the float network's is refused; None refuses none.
     """
 
     name: ClassVar[str] = "int8"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
 
     images: int = Field(128, ge=1)
     preset: Literal["performance", "mixed"] = "mixed"
     ranges: Literal["auto", "nncf", "min_max", "percentile", "mse", "entropy"] = "auto"
     correct_biases: bool = True
+    reduce_range: bool = True
     ignored: tuple[str, ...] = ()
     within: float | None = Field(None, ge=0, le=100)
     max_drift: float | None = Field(0.7, gt=0)
@@ -107,8 +113,9 @@ class Int8(PrecisionReduction):
 
         context.progress.say(f"calibrating int8 on {len(images)} training images by NNCF")
         return calibrated_by_nncf(
-            exported, images, ignored, symmetric=self.preset == "performance", correct_biases=self.correct_biases
-        )
+            exported, images, ignored, symmetric=self.preset == "performance", correct_biases=self.correct_biases,
+            reduce_range=self.reduce_range,
+        )  # fmt: skip
 
     def _own_calibration(self, exported: Any, images: Images, context: Context) -> Calibrate | None:
         """Return our own calibration; None where it cannot run the export and NNCF may stand in.
@@ -128,14 +135,15 @@ class Int8(PrecisionReduction):
                 return None
             raise NotApplicable(f"{missing} of the export does not run in PyTorch here: use ranges: nncf") from missing
         estimate = ESTIMATES["mse" if self.ranges == "auto" else self.ranges]
-        found = ranges_at(graph, places_for(exported, context.engine, self.ignored), images, estimate, context.progress)
+        places_but = partial(places_for, exported, context.engine, reduce_range=self.reduce_range)
+        found = ranges_at(graph, places_but(self.ignored), images, estimate, context.progress)
         ranges = {
             place.tensor: each and (each.symmetric if self.preset == "performance" else each)
             for place, each in found.items()
         }
 
         def calibrate(ignored: Collection[str]) -> PrecisionRecord:
-            places = [place for place in places_for(exported, context.engine, ignored) if place.tensor in ranges]
+            places = [place for place in places_but(ignored) if place.tensor in ranges]
             network = calibrated(graph, {place: ranges[place.tensor] for place in places})
             record = network.record()
             if not self.correct_biases:

@@ -23,9 +23,18 @@ COMPARISONS = ["Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"]
 
 
 def calibrated_by_nncf(
-    exported: onnx.ModelProto, images: Images, ignored: Collection[str], *, symmetric: bool, correct_biases: bool
+    exported: onnx.ModelProto,
+    images: Images,
+    ignored: Collection[str],
+    *,
+    symmetric: bool,
+    correct_biases: bool,
+    reduce_range: bool,
 ) -> PrecisionRecord:
-    """Return what NNCF decides about ``exported``, calibrated on ``images``; the layers ``ignored`` stay in float."""
+    """Return what NNCF decides about ``exported``, calibrated on ``images``; the layers ``ignored`` stay in float.
+
+    ``reduce_range`` gives all weights 7 bits; without it NNCF gives them to the first layer's alone.
+    """
     nncf = import_nncf()
     nncf.set_log_level(logging.ERROR)
     name = exported.graph.input[0].name
@@ -34,7 +43,7 @@ def calibrated_by_nncf(
     with contextlib.redirect_stdout(io.StringIO()):  # it draws progress bars of its own
         quantized = nncf.quantize(
             exported, nncf.Dataset([{name: image} for image in images]), subset_size=len(images), preset=preset,
-            advanced_parameters=_parameters(nncf, correct_biases=correct_biases),
+            advanced_parameters=_parameters(nncf, correct_biases=correct_biases, reduce_range=reduce_range),
             ignored_scope=nncf.IgnoredScope(names=nodes, types=COMPARISONS, validate=False),
         )  # fmt: skip
     return read_quantized(quantized, exported)
@@ -52,10 +61,11 @@ def _with_names(exported: onnx.ModelProto, ignored: Collection[str]) -> tuple[on
     return named, [node.name for node in named.graph.node if node.output[0] in wanted]
 
 
-def _parameters(nncf: Any, *, correct_biases: bool) -> Any:
+def _parameters(nncf: Any, *, correct_biases: bool, reduce_range: bool) -> Any:
     """Keep activations per tensor: ONNX Runtime cannot run the scales per channel that NNCF gives depthwise inputs."""
     parameters = nncf.quantization.advanced_parameters
     return parameters.AdvancedQuantizationParameters(
         activations_quantization_params=parameters.QuantizationParameters(per_channel=False),
         disable_bias_correction=not correct_biases,
+        overflow_fix=parameters.OverflowFix.ENABLE if reduce_range else parameters.OverflowFix.FIRST_LAYER,
     )

@@ -19,7 +19,23 @@ from tinysight.reduction.naming import is_inside
 from tinysight.reduction.precision.writer import identity_of
 from tinysight.reduction.step import NotApplicable
 
-__all__ = ["Kind", "Layer", "Place", "layers_named", "layers_of", "places_for", "refuse_no_layer"]
+__all__ = [
+    "LARGEST_LEVEL",
+    "REDUCED_LEVEL",
+    "Kind",
+    "Layer",
+    "Place",
+    "layers_named",
+    "layers_of",
+    "places_for",
+    "refuse_no_layer",
+]
+
+LARGEST_LEVEL = 127
+"""Of a weight in 8 bits. None uses -128: their range is symmetric."""
+REDUCED_LEVEL = 64
+"""The largest level whose products no processor cuts off. x86 processors without VNNI add two products of an activation
+and a weight in 16 bits, saturating: 255 x 64 x 2 still fits. Depthwise layers have no second product there."""
 
 OUTPUT_CHANNELS = {"Conv": 0, "ConvTranspose": 1, "MatMul": -1, "Gemm": 1}
 """Layers with weights, and the axis of their weights' output channels; Gemm's is 0 where it transposes the weight."""
@@ -42,7 +58,8 @@ class Layer:
     """A layer with a constant weight.
 
     ``name`` is its module's path in networks from PyTorch, else its weight's name; ``node`` its first output; ``axis``
-    that of the output channels in its weight. Matrix products give ``channels_last``.
+    that of the output channels in its weight. Matrix products give ``channels_last``. A ``depthwise`` layer has one
+    kernel for each channel.
     """
 
     name: str
@@ -50,6 +67,7 @@ class Layer:
     weight: str
     axis: int
     channels_last: bool = False
+    depthwise: bool = False
 
     def channels_of(self, rank: int) -> int:
         """Return the axis of the channels in its output, a tensor of ``rank`` axes."""
@@ -58,12 +76,16 @@ class Layer:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a quantizer stands: on ``tensor``, for the nodes ``consumers``; ``axis`` for weights, None else."""
+    """Where a quantizer stands: on ``tensor``, for the nodes ``consumers``.
+
+    Weights have an ``axis`` of output channels, None else, and take levels up to ``largest``.
+    """
 
     tensor: str
     consumers: tuple[str, ...]
     kind: Kind
     axis: int | None = None
+    largest: int = LARGEST_LEVEL
 
 
 def layers_of(model: onnx.ModelProto) -> list[Layer]:
@@ -82,9 +104,12 @@ def layers_of(model: onnx.ModelProto) -> list[Layer]:
         if node.op_type == "ConvTranspose" and settings.get("group", 1) > 1:
             continue
         axis = 0 if settings.get("transB") else OUTPUT_CHANNELS[node.op_type]
-        rank = len(constants[node.input[1]].dims)
+        sides = constants[node.input[1]].dims
         last = node.op_type in ("MatMul", "Gemm")
-        found.append(Layer(_layer_name(node.input[1]), identity_of(node), node.input[1], axis % rank, last))
+        depthwise = settings.get("group", 1) == sides[0] > 1 == sides[1]
+        found.append(
+            Layer(_layer_name(node.input[1]), identity_of(node), node.input[1], axis % len(sides), last, depthwise)
+        )
     return found
 
 
@@ -93,13 +118,16 @@ def _layer_name(weight: str) -> str:
     return weight.removeprefix("network.").removesuffix(TRANSPOSED).removesuffix(".weight")
 
 
-def places_for(model: onnx.ModelProto, engine: str, ignored: Collection[str] = ()) -> list[Place]:
+def places_for(
+    model: onnx.ModelProto, engine: str, ignored: Collection[str] = (), *, reduce_range: bool = True
+) -> list[Place]:
     """Return where to round ``model`` for ``engine``.
 
     Args:
         model: the clean float export.
         engine: ``openvino`` or ``onnxruntime``.
         ignored: layers that stay in float, by their names, or modules with all layers inside.
+        reduce_range: keep weights to ``REDUCED_LEVEL`` where a processor would cut sums of products off.
 
     Raises:
         UserError: a name of ``ignored`` is no layer's.
@@ -121,7 +149,9 @@ def places_for(model: onnx.ModelProto, engine: str, ignored: Collection[str] = (
     for layer in chosen:
         before = weights.get(layer.weight)
         consumers = (*(before.consumers if before else ()), layer.node)
-        weights[layer.weight] = Place(layer.weight, consumers, "weight", layer.axis)
+        largest = REDUCED_LEVEL if reduce_range and not layer.depthwise else LARGEST_LEVEL
+        largest = min(largest, before.largest if before else largest)
+        weights[layer.weight] = Place(layer.weight, consumers, "weight", layer.axis, largest)
     rounded = _rounded(graph, chosen, left, graph.after({layer.node for layer in named}), engine)
     activations = [Place(tensor, tuple(nodes), "activation") for tensor, nodes in rounded.items()]
     return [*activations, *weights.values()]

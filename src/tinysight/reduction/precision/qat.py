@@ -102,7 +102,7 @@ class Qat(Tuning):
         if self.steps == "moving":
             return at_start
         values = graph.parameter_named(place.tensor) if place.kind == "weight" else torch.empty(0)
-        return LearnedStep(*at_start.steps(values), axis=place.axis)
+        return LearnedStep(at_start, values)
 
     def _loss(self, graph: TorchGraph, context: Context) -> Loss:
         """Return the loss; the float network, as it is now, teaches."""

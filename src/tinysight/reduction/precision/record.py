@@ -14,7 +14,8 @@ from tinysight.config import Config
 
 __all__ = ["PrecisionRecord", "TensorPrecision"]
 
-_RANGES = {"int8": (-128, 127), "uint8": (0, 255)}
+_RANGES = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
+_COMPUTED = frozenset({"int8", "uint8"})
 
 
 def _as_float32(values: tuple[float, ...]) -> tuple[float, ...]:
@@ -40,7 +41,8 @@ class TensorPrecision(Config):
     """How one tensor is held: q = round(x / scale) + zero_point for the integers, a plain cast for ``float16``.
 
     ``scale`` and ``zero_point`` hold one value, or one for each index along ``axis`` (which may be negative, as in
-    ONNX); ``zero_point`` None means 0. ``float16`` takes none of the three, ``int16`` no zero point; both are storage
+    ONNX); ``zero_point`` None means 0. Levels of ``int8`` beyond ``largest``, on either side, are cut off; None means
+    those that 8 bits cannot hold. ``float16`` takes none of the three, ``int16`` no zero point; both are storage
     only. ``consumers`` names the nodes that read the reduced tensor, each by its first output; None means all of them.
     A graph output is never reduced: it always gives the tensor as computed.
     """
@@ -49,6 +51,7 @@ class TensorPrecision(Config):
     scale: Float32s | None = None
     zero_point: tuple[int, ...] | None = None
     axis: int | None = None
+    largest: Annotated[int, Field(ge=1, le=127)] | None = None
     consumers: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
@@ -63,6 +66,8 @@ class TensorPrecision(Config):
             raise ValueError(f"{len(self.scale)} scales need an axis")
         if self.dtype == "int16" and self.zero_point is not None:
             raise ValueError("int16 is stored around 0: leave zero_point out")
+        if self.largest is not None and self.dtype != "int8":
+            raise ValueError(f"{self.dtype} takes all its levels: leave largest out")
         if self.zero_point is not None:
             self._check_zero_point(self.zero_point, len(self.scale))
         return self
@@ -75,9 +80,14 @@ class TensorPrecision(Config):
             raise ValueError(f"a zero point of {self.dtype} lies between {low} and {high}")
 
     @property
+    def levels(self) -> tuple[int, int]:
+        """The least and the largest level of an integer type."""
+        return _RANGES[self.dtype] if self.largest is None else (-self.largest, self.largest)
+
+    @property
     def is_integer(self) -> bool:
         """True for ``int8`` and ``uint8``: an engine may compute with it; False where it is storage only."""
-        return self.dtype in _RANGES
+        return self.dtype in _COMPUTED
 
 
 class PrecisionRecord(Config):
@@ -113,6 +123,6 @@ class PrecisionRecord(Config):
     def stored(self) -> str:
         """The lowest precision the model file uses, in the words of a report: float32, float16, int16 or int8."""
         kinds = {precision.dtype for name in self.tensors for precision in self.of(name)}
-        if kinds & _RANGES.keys():
+        if kinds & _COMPUTED:
             return "int8"
         return min(kinds, default="float32")

@@ -31,16 +31,18 @@ class Tuning(PrecisionReduction):
     """Training of the exported network, rounded where the run's engine profits from it.
 
     Ranges start as our own calibration by least and largest value finds them on ``images`` training images. The modules
-    ``ignored`` stay in float. As for ``int8``, a file that drifts further than ``max_drift`` is refused.
+    ``ignored`` stay in float. As for ``int8``, ``reduce_range`` keeps sums of products whole on every processor, and a
+    file that drifts further than ``max_drift`` is refused.
     """
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     images: int = Field(128, ge=1)
     epochs: int = Field(10, ge=1, le=100_000)
     batch_size: int = Field(8, ge=2)
     seed: int | None = Field(None, ge=0, le=2**31 - 1)
     ignored: tuple[str, ...] = ()
+    reduce_range: bool = True
     max_drift: float | None = Field(0.7, gt=0)
 
     @property
@@ -51,7 +53,7 @@ class Tuning(PrecisionReduction):
     @property
     def unchecked(self) -> PrecisionReduction:
         """Plain int8 of the same layers, which takes seconds and is as fast."""
-        return Int8(ignored=self.ignored).unchecked
+        return Int8(ignored=self.ignored, reduce_range=self.reduce_range).unchecked
 
     def _exported(self, network: Network, context: Context) -> tuple[onnx.ModelProto, TorchGraph]:
         """Return the clean float export, and the same in PyTorch, in which nothing is trained yet."""
@@ -75,7 +77,7 @@ class Tuning(PrecisionReduction):
         from tinysight.reduction.precision.placement import places_for
         from tinysight.reduction.precision.ranges import whole_range
 
-        places = places_for(exported, context.engine, self.ignored)
+        places = places_for(exported, context.engine, self.ignored, reduce_range=self.reduce_range)
         return ranges_at(graph, places, images, whole_range, context.progress)
 
     def _fit(

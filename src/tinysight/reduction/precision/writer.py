@@ -57,14 +57,13 @@ def quantized_values(values: NDArray[Any], precision: TensorPrecision) -> NDArra
 
     All of it is float32 arithmetic: float64 rounds some halves the other way than the engines do.
     """
-    integer = np.iinfo(precision.dtype)
     shape = [1] * values.ndim
     if precision.axis is not None:
         shape[precision.axis] = -1
     scale = np.asarray(precision.scale, dtype=np.float32).reshape(shape)
     zero = np.asarray(precision.zero_point or 0, dtype=np.float32)
     levels = np.rint(values / scale) + (zero.reshape(shape) if zero.ndim else zero)
-    return np.clip(levels, integer.min, integer.max).astype(precision.dtype)
+    return np.clip(levels, *precision.levels).astype(precision.dtype)
 
 
 def identity_of(node: onnx.NodeProto) -> str:

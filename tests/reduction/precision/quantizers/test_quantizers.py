@@ -89,34 +89,34 @@ class TestMovingRange:
 class TestLargestWeight:
     def test_each_channel_has_its_scale(self):
         weight = torch.tensor([[1.27, -0.5], [0.0, -2.54]])
-        scale, zero_point = LargestWeight(axis=0).steps(weight)
+        scale, zero_point = LargestWeight(0, 127).steps(weight)
         assert scale.tolist() == pytest.approx([0.01, 0.02])
         assert zero_point.item() == 0
 
     def test_a_channel_of_zeros_has_a_scale_like_the_others(self):
         weight = torch.tensor([[1.27, 0.0], [0.0, 0.0], [5.08, 0.0], [2.54, 0.0]])
-        assert LargestWeight(axis=0).steps(weight)[0].tolist() == pytest.approx([0.01, 0.02, 0.04, 0.02])
-        assert LargestWeight(axis=0).steps(torch.zeros(2, 3))[0].tolist() == [1, 1]
+        assert LargestWeight(0, 127).steps(weight)[0].tolist() == pytest.approx([0.01, 0.02, 0.04, 0.02])
+        assert LargestWeight(0, 127).steps(torch.zeros(2, 3))[0].tolist() == [1, 1]
 
     def test_what_is_zero_stays_zero(self):
         weight = torch.randn(4, 3, 3, 3) * (torch.rand(4, 3, 3, 3) > 0.5)
-        assert not LargestWeight(axis=0)(weight)[weight == 0].any()
+        assert not LargestWeight(0, 127)(weight)[weight == 0].any()
 
 
 class TestLearnedStep:
     def test_the_gradient_is_that_of_lsq_for_its_logarithm(self):
-        quantizer = LearnedStep(torch.tensor([0.5, 0.25]), ZERO, axis=0)
+        quantizer = LearnedStep(LargestWeight(0, 127), torch.tensor([[63.5], [31.75]]))
         weight = torch.full((2, 8), 100.0)  # clipped: each adds the largest level
         quantizer(weight).sum().backward()
         assert quantizer.logarithm.grad.tolist() == pytest.approx([8 * 127 * 10 * 0.5, 8 * 127 * 10 * 0.25])
 
     def test_it_starts_where_it_was_found(self):
-        assert LearnedStep(torch.tensor(0.5), ZERO).steps(ZERO)[0].item() == 0.5
+        assert LearnedStep(MovingRange(Range(0.0, 127.5), 0.9), ZERO).steps(ZERO)[0].item() == 0.5
 
     @pytest.mark.parametrize("start", [1e-6, 1e-3, 10.0])
     def test_adam_moves_steps_of_all_sizes_alike(self, start: float):
         """It once carried small ones past zero, where everything is clipped to nothing."""
-        quantizer = LearnedStep(torch.tensor(start), ZERO)
+        quantizer = LearnedStep(MovingRange(Range(0.0, 255 * start), 0.9), ZERO)
         optimizer = torch.optim.Adam(quantizer.parameters(), lr=1e-3)
         for _ in range(10):
             optimizer.zero_grad()
@@ -154,13 +154,13 @@ class TestThresholds:
 
     def test_weights_have_one_for_each_channel(self):
         weight = torch.tensor([[1.27, 0.0], [0.0, -2.54]])
-        quantizer = WeightThresholds(weight, axis=0)
+        quantizer = WeightThresholds(weight, 0, 127)
         quantizer.alpha.data = torch.tensor([0.5, 2.0])
         quantizer.confine()
         assert quantizer.steps(weight)[0].tolist() == pytest.approx([0.005, 0.026])
 
     @pytest.mark.parametrize(
-        "make", [lambda: ActivationThresholds(Range(-1.0, 3.0)), lambda: WeightThresholds(torch.randn(3, 4), 0)]
+        "make", [lambda: ActivationThresholds(Range(-1.0, 3.0)), lambda: WeightThresholds(torch.randn(3, 4), 0, 127)]
     )
     def test_gradients_reach_them(self, make):
         quantizer = make()
@@ -187,7 +187,7 @@ def test_a_record_is_simulated_exactly(precision):
 
 @pytest.mark.parametrize(
     "quantizer",
-    [MovingRange(Range(-1.0, 3.0), 0.9), LargestWeight(1), LearnedStep(torch.tensor(0.1), torch.tensor(4.0))],
+    [MovingRange(Range(-1.0, 3.0), 0.9), LargestWeight(1, 64), LearnedStep(MovingRange(Range(-1.0, 2.0), 0.9), ZERO)],
 )
 def test_what_it_records_it_does(quantizer):
     values = torch.randn(2, 3, 5)

@@ -10,11 +10,7 @@ from torch import Tensor, nn
 
 from tinysight.reduction.precision.record import TensorPrecision
 
-__all__ = ["ACTIVATIONS", "LEVELS", "WEIGHTS", "Quantizer", "channel_steps", "fake_quantize", "rounded"]
-
-LEVELS = {"int8": (-127, 127), "uint8": (0, 255)}
-"""The least and the largest level. Weights use no -128: their range is symmetric."""
-WEIGHTS, ACTIVATIONS = "int8", "uint8"
+__all__ = ["Quantizer", "channel_steps", "fake_quantize", "rounded"]
 
 
 def channel_steps(largest: Tensor, level: int) -> Tensor:
@@ -77,12 +73,14 @@ class _FakeQuantize(torch.autograd.Function):
 
 
 class Quantizer(nn.Module, ABC):
-    """One place's quantizer: ``dtype`` of its levels, ``axis`` along which scales differ, or None for a single one."""
+    """One place's quantizer: levels from ``low`` to ``high``, integers without a sign where ``low`` is 0.
 
-    def __init__(self, dtype: str, axis: int | None = None) -> None:
+    Scales differ along ``axis``; None means a single one.
+    """
+
+    def __init__(self, low: int, high: int, axis: int | None = None) -> None:
         super().__init__()
-        self.dtype, self.axis = dtype, axis
-        self.low, self.high = LEVELS[dtype]
+        self.low, self.high, self.axis = low, high, axis
 
     @abstractmethod
     def steps(self, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -102,10 +100,11 @@ class Quantizer(nn.Module, ABC):
             scale, zero_point = self.steps(values)
         zeros = tuple(int(zero) for zero in zero_point.flatten().tolist())
         return TensorPrecision(
-            dtype="int8" if self.dtype == "int8" else "uint8",
+            dtype="int8" if self.low else "uint8",
             scale=tuple(scale.flatten().tolist()),
             zero_point=(zeros * scale.numel() if len(zeros) == 1 else zeros) if any(zeros) else None,
             axis=self.axis,
+            largest=self.high if self.low else None,
             consumers=consumers,
         )
 

@@ -16,8 +16,7 @@ class Fixed(Quantizer):
 
     def __init__(self, precision: TensorPrecision) -> None:
         assert precision.dtype in ("int8", "uint8"), "float16 is a cast"
-        super().__init__(precision.dtype, precision.axis)
-        self.low = -128 if precision.dtype == "int8" else 0  # a record of another quantizer may use all levels
+        super().__init__(*precision.levels, precision.axis)
         one = precision.axis is None
         scale = torch.tensor(precision.scale, dtype=torch.float32)
         zero = torch.tensor(precision.zero_point or (0,), dtype=torch.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tinysight.reduction.precision.quantizers.base import ACTIVATIONS, WEIGHTS, Quantizer
+from tinysight.reduction.precision.quantizers.base import Quantizer
 
 __all__ = ["LearnedStep"]
 
@@ -14,15 +14,16 @@ PACE = 10.0
 
 
 class LearnedStep(Quantizer):
-    """A quantizer whose scale is learned, from ``scale`` on; the zero point of activations stays as it was found.
+    """A quantizer like ``found`` whose scale is learned, from what that has on; the zero point stays.
 
     What learns is t in scale x exp(10 t). Adam moves every weight by the learning rate, whatever the size of its
     gradient, which makes void the factor that LSQ puts on gradients and would carry a step of 0.001 past zero; a
     logarithm moves by a share of itself (Jain et al. 2020).
     """
 
-    def __init__(self, scale: Tensor, zero_point: Tensor, axis: int | None = None) -> None:
-        super().__init__(ACTIVATIONS if axis is None else WEIGHTS, axis)
+    def __init__(self, found: Quantizer, values: Tensor) -> None:
+        super().__init__(found.low, found.high, found.axis)
+        scale, zero_point = found.steps(values)
         self.logarithm = nn.Parameter(torch.zeros_like(scale))
         self._start: Tensor
         self._zero: Tensor

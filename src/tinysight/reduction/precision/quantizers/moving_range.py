@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tinysight.reduction.precision.quantizers.base import ACTIVATIONS, WEIGHTS, Quantizer, channel_steps, rounded
+from tinysight.reduction.precision.quantizers.base import Quantizer, channel_steps, rounded
 from tinysight.reduction.precision.ranges import Range
 
 __all__ = ["LargestWeight", "MovingRange", "steps_of"]
@@ -31,7 +31,7 @@ class MovingRange(Quantizer):
     """
 
     def __init__(self, start: Range, momentum: float) -> None:
-        super().__init__(ACTIVATIONS)
+        super().__init__(0, 255)
         self._momentum = momentum
         self.begins = True
         self.low_end: Tensor
@@ -55,8 +55,8 @@ class MovingRange(Quantizer):
 class LargestWeight(Quantizer):
     """Rounds a weight so that the largest of each output channel takes the last level, wherever training moves it."""
 
-    def __init__(self, axis: int) -> None:
-        super().__init__(WEIGHTS, axis)
+    def __init__(self, axis: int, largest: int) -> None:
+        super().__init__(-largest, largest, axis)
 
     def steps(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """Return a scale for each channel, without a gradient, and 0."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tinysight.reduction.precision.quantizers.base import ACTIVATIONS, WEIGHTS, Quantizer, channel_steps
+from tinysight.reduction.precision.quantizers.base import Quantizer, channel_steps
 from tinysight.reduction.precision.quantizers.moving_range import steps_of
 from tinysight.reduction.precision.ranges import Range
 
@@ -25,7 +25,7 @@ class ActivationThresholds(Quantizer):
     """
 
     def __init__(self, calibrated: Range) -> None:
-        super().__init__(ACTIVATIONS)
+        super().__init__(0, 255)
         self._low, self._width = calibrated.low, calibrated.high - calibrated.low
         self.alpha = nn.Parameter(torch.ones(()))
         self.beta = nn.Parameter(torch.zeros(()), requires_grad=calibrated.low < 0)
@@ -45,8 +45,8 @@ class ActivationThresholds(Quantizer):
 class WeightThresholds(Quantizer):
     """Symmetric, one alpha for each output channel: its largest level stands for alpha x its largest weight."""
 
-    def __init__(self, weight: Tensor, axis: int) -> None:
-        super().__init__(WEIGHTS, axis)
+    def __init__(self, weight: Tensor, axis: int, largest: int) -> None:
+        super().__init__(-largest, largest, axis)
         others = [one for one in range(weight.ndim) if one != axis]
         self._plain: Tensor
         self.register_buffer("_plain", channel_steps(weight.detach().abs().amax(others), self.high))
