@@ -47,6 +47,12 @@ def test_it_says_what_runs_in_integers(bundle, make_record):
     assert "the engine runs int8, 3 of 4 convolutions and matrix products in integers, and what is left in f32." in card
 
 
+def test_it_says_what_the_method_remarked(bundle, make_record):
+    record = make_record("a", steps=({"kind": "precision", "method": "int8"},), remark="back in float: head")
+    assert "in f32. Said by int8: back in float: head.\n" in model_card(bundle, record)
+    assert "Said by" not in model_card(bundle, make_record("a"))
+
+
 def test_it_says_how_to_run_it(bundle, make_record):
     assert "tinysight predict . photo.jpg" in model_card(bundle, make_record("a"))
 

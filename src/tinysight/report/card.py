@@ -30,7 +30,7 @@ def _what(bundle: Bundle, record: CandidateRecord) -> list[str]:
         "",
         f"Candidate `{record.id}`, verdict **{record.verdict}**. Reductions: {steps}.",
         f"Network: `{bundle.lineage.get('spec', {}).get('builder')}` {bundle.lineage.get('spec', {}).get('args')}.",
-        f"Input: {prepared}. Weights stored as {bundle.stored}; {_executed(bundle, record)}.",
+        f"Input: {prepared}. Weights stored as {bundle.stored}; {_executed(bundle, record)}.{_remarked(record)}",
         "",
         "```",
         "tinysight predict . photo.jpg",
@@ -49,6 +49,11 @@ def _executed(bundle: Bundle, record: CandidateRecord) -> str:
     if record.precision is None or not record.precision.integer_share:
         return f"computed in {bundle.execute}"
     return f"the engine runs {record.precision.sentence}, and what is left in {bundle.execute}"
+
+
+def _remarked(record: CandidateRecord) -> str:
+    """Return what the last method says of what it made."""
+    return f" Said by {record.steps[-1]['method']}: {record.remark}." if record.steps and record.remark else ""
 
 
 def _numbers(record: CandidateRecord) -> list[str]:

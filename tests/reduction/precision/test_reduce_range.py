@@ -73,3 +73,10 @@ class Adds(nn.Sequential):
             for layer in (self[0], self[2]):
                 layer.weight.fill_(1 / layer.weight[0].numel())
                 layer.bias.zero_()
+
+
+@pytest.mark.parametrize("way", [WAYS[1], WAYS[2], WAYS[3]], ids=lambda way: way.label)
+def test_what_processors_may_cut_off_is_remarked(way, tiny_network, make_context):
+    full = way.model_copy(update={"reduce_range": False})
+    assert "without VNNI" in full.reduce(tiny_network, make_context(tiny_network)).steps[-1].remark
+    assert "without VNNI" not in way.reduce(tiny_network, make_context(tiny_network)).steps[-1].remark

@@ -65,9 +65,9 @@ class Fat(Tuning):
         )  # fmt: skip
         batches = Batches(samples, network.input, context.task, augment=False)
         self._fit(rounded, batches, _towards(graph), training, context)
-        record, drift = self._recorded(exported, rounded, images, context)
+        record, said = self._recorded(exported, rounded, images, context)
         learned = f"ranges learned from {len(samples):,} {'unlabeled photos' if self.unlabeled else 'training images'}"
-        remark = f"{learned}; {drift}" if drift else learned
+        remark = f"{learned}; {said}" if said else learned
         return network.with_step(self.step(record.model_dump(mode="json"), remark=remark))
 
     def _samples(self, context: Context) -> Sequence[Sample]:

@@ -20,6 +20,7 @@ from tinysight.reduction.precision.writer import identity_of
 from tinysight.reduction.step import NotApplicable
 
 __all__ = [
+    "FULL_RANGE",
     "LARGEST_LEVEL",
     "REDUCED_LEVEL",
     "Kind",
@@ -36,6 +37,8 @@ LARGEST_LEVEL = 127
 REDUCED_LEVEL = 64
 """The largest level whose products no processor cuts off. x86 processors without VNNI add two products of an activation
 and a weight in 16 bits, saturating: 255 x 64 x 2 still fits. Depthwise layers have no second product there."""
+FULL_RANGE = "weights take all 8 bits: x86 processors without VNNI cut sums off, so measure this file where it runs"
+"""What is remarked on files that exceed it."""
 
 OUTPUT_CHANNELS = {"Conv": 0, "ConvTranspose": 1, "MatMul": -1, "Gemm": 1}
 """Layers with weights, and the axis of their weights' output channels; Gemm's is 0 where it transposes the weight."""

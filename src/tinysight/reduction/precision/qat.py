@@ -82,8 +82,8 @@ class Qat(Tuning):
         after = self._after_step(rounded, held, batches.count(self.batch_size))
         self._fit(rounded, batches, loss, self._training, context, after)
         learned = self._learned(owners.written_back(graph), context)
-        record, drift = self._recorded(self._export(learned, context), rounded, images, context)
-        return learned.with_step(self.step(record.model_dump(mode="json"), remark=drift))
+        record, said = self._recorded(self._export(learned, context), rounded, images, context)
+        return learned.with_step(self.step(record.model_dump(mode="json"), remark=said))
 
     @property
     def _training(self) -> Training:

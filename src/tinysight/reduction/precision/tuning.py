@@ -117,7 +117,10 @@ class Tuning(PrecisionReduction):
         from tinysight.reduction.precision.guard import refuse_collapse
         from tinysight.reduction.precision.headroom import with_room_for_biases
         from tinysight.reduction.precision.leftover import store_leftover_weights
+        from tinysight.reduction.precision.placement import FULL_RANGE
 
         record = with_room_for_biases(store_leftover_weights(network.record(), exported, self.ignored), exported)
-        bound = self.max_drift
-        return record, "" if bound is None else refuse_collapse(exported, record, images, bound, context)
+        remarks = [] if self.reduce_range else [FULL_RANGE]
+        if self.max_drift is not None:
+            remarks.append(refuse_collapse(exported, record, images, self.max_drift, context))
+        return record, "; ".join(remarks)
