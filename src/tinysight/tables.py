@@ -97,6 +97,9 @@ _TABLES: dict[str, tuple[tuple[str, ...], Callable[[], Iterable[tuple[str, ...]]
 }
 
 
+_WITHOUT_VNNI = "int8 runs by older instructions: less fast, and exact only with reduce_range, the default"
+
+
 def print_doctor() -> None:
     """Print versions and processor features, each with its meaning."""
     cpu, found = processor(), versions()
@@ -114,7 +117,7 @@ def print_doctor() -> None:
         (
             "int8 (VNNI)",
             _yes(cpu.has_int8),
-            "int8 files run faster" if cpu.has_int8 else "int8 makes files smaller, hardly faster",
+            "int8 files run faster" if cpu.has_int8 else _WITHOUT_VNNI,
         ),
         (
             "bf16",

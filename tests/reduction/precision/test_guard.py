@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torchvision.models import DenseNet
 
+from tinysight.engines.hardware import Processor
 from tinysight.errors import UserError
 from tinysight.reduction.precision.int8 import Int8
 from tinysight.reduction.precision.trial import drift
@@ -75,6 +76,15 @@ def test_a_healthy_network_passes(network, make_context):
 def test_a_collapse_is_refused_and_blamed(broken, make_context, ranges: str):
     with pytest.raises(UserError, match=r"drifts too far: .* rounded alone, these layers drift most: .*with ignored"):
         Int8(images=8, ranges=ranges, max_drift=0.05).reduce(broken, make_context(broken))
+
+
+@pytest.mark.parametrize("features", [(), ("avx512_vnni",)])
+def test_a_processor_that_cuts_sums_off_is_blamed_first(broken, make_context, monkeypatch, features):
+    old = Processor("a processor", 2, 2, None, frozenset(features))
+    monkeypatch.setattr("tinysight.reduction.precision.guard.processor", lambda: old)
+    blamed = "drift most" if features else "has no VNNI .* take reduce_range: true"
+    with pytest.raises(UserError, match=blamed):
+        Int8(images=8, reduce_range=False, max_drift=0.05).reduce(broken, make_context(broken))
 
 
 def test_without_a_bound_nothing_is_refused(broken, make_context):

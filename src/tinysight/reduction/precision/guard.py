@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 
 from tinysight.data.sample import spread
+from tinysight.engines.hardware import processor
 from tinysight.errors import UserError
 from tinysight.reduction.precision.blame import ASKED, Blame, worst
 from tinysight.reduction.precision.calibration import Images
@@ -18,24 +19,37 @@ __all__ = ["refuse_collapse"]
 WATCHED = 16
 """Images on which both files run; a collapse needs no more to be seen."""
 NAMED = 5
+CUT_OFF = (
+    "this processor has no VNNI and cuts off sums of products of all 8 bits: take reduce_range: true, or run this where "
+    "the file will"
+)
 
 
 def refuse_collapse(
-    exported: onnx.ModelProto, record: PrecisionRecord, images: Images, bound: float, context: Context
+    exported: onnx.ModelProto,
+    record: PrecisionRecord,
+    images: Images,
+    bound: float,
+    context: Context,
+    *,
+    reduce_range: bool,
 ) -> str:
     """Run the float and the written file on the engine and say how far the scores drift apart.
 
     Raises:
-        UserError: further than ``bound``; the message names the layers that drift most when they alone are rounded.
+        UserError: further than ``bound``; the message names the layers that drift most when they alone are rounded, or
+            blames a processor that cuts off what weights without ``reduce_range`` add up to.
     """
     watched = spread(images, WATCHED)
     exact, rounded = (_scores(exported, each, watched, context) for each in (PrecisionRecord(), record))
     found = drift(exact, rounded)
     if found <= bound:
         return f"rounding moves scores by {found:.2g} of their own spread"
+    cut_off = not reduce_range and not processor().has_int8
+    why = CUT_OFF if cut_off else _blamed(exported, record, spread(watched, ASKED), context)
     raise UserError(
         f"rounded to int8 the network drifts too far: on {len(watched)} calibration images its scores by {found:.2g} "
-        f"of their own spread (max_drift {bound:g}); {_blamed(exported, record, spread(watched, ASKED), context)}"
+        f"of their own spread (max_drift {bound:g}); {why}"
     )
 
 

@@ -92,7 +92,8 @@ class Int8(PrecisionReduction):
             record, said = self._within(exported, record, calibrate, network, images, context)
             remarks.append(said)
         if self.max_drift is not None:
-            remarks.append(refuse_collapse(exported, record, images, self.max_drift, context))
+            found = refuse_collapse(exported, record, images, self.max_drift, context, reduce_range=self.reduce_range)
+            remarks.append(found)
         return network.with_step(self.step(record.model_dump(mode="json"), remark="; ".join(remarks)))
 
     def _calibration(self, exported: Any, images: Images, context: Context) -> Calibrate:

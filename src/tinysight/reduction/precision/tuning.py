@@ -122,5 +122,6 @@ class Tuning(PrecisionReduction):
         record = with_room_for_biases(store_leftover_weights(network.record(), exported, self.ignored), exported)
         remarks = [] if self.reduce_range else [FULL_RANGE]
         if self.max_drift is not None:
-            remarks.append(refuse_collapse(exported, record, images, self.max_drift, context))
+            found = refuse_collapse(exported, record, images, self.max_drift, context, reduce_range=self.reduce_range)
+            remarks.append(found)
         return record, "; ".join(remarks)
