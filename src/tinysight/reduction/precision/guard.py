@@ -20,8 +20,8 @@ WATCHED = 16
 """Images on which both files run; a collapse needs no more to be seen."""
 NAMED = 5
 CUT_OFF = (
-    "this processor has no VNNI and cuts off sums of products of all 8 bits: take reduce_range: true, or run this where "
-    "the file will"
+    "this processor has no VNNI and cuts off sums of products of all 8 bits: take reduce_range: true, or run this on "
+    "one like that of the device"
 )
 
 
