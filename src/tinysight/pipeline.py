@@ -31,7 +31,7 @@ from tinysight.runs.records import CandidateRecord
 from tinysight.runs.summary import read_summary
 from tinysight.search.choice import choose, finalists
 from tinysight.search.floor import certifiable_drop, compare, judge
-from tinysight.search.said import fell_out, lost_classes, lucky_seed, no_faster
+from tinysight.search.said import fell_out, lost_classes, lucky_seed, no_faster, same_speed
 from tinysight.search.walk import walk
 from tinysight.ship import ship
 from tinysight.workshop import EAGER, Workshop
@@ -236,7 +236,8 @@ def _cautions(job: Job, workshop: Workshop, folder: RunFolder, best: CandidateRe
     photo = job.dataset.split("val")[0].read()[0]
     of_val = job.task.caution(reference.statistics), reference.caution, policy.caution(policy.size_of(photo))
     of_choice = (
-        restless(best.speedup), no_faster(best, job.goal), fell_out(folder.records, best),
+        restless(best.speedup), no_faster(best, job.goal), same_speed(folder.records, best, job.goal),
+        fell_out(folder.records, best),
         lucky_seed(folder.records, best), lost_classes(job.task, reference.statistics, chosen.statistics),
     )  # fmt: skip
     return [caution for caution in (*of_val, *job.cautions, *of_choice) if caution]

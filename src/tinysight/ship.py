@@ -18,7 +18,7 @@ from tinysight.models.zoo import ZOO
 from tinysight.progress import Progress
 from tinysight.reduction.agreement import agreement
 from tinysight.reduction.network import CHECKPOINT, load_network
-from tinysight.report.card import model_card
+from tinysight.report.card import model_card, slow_elsewhere
 from tinysight.runs.environment import versions
 from tinysight.runs.folder import read_candidates
 from tinysight.runs.records import CandidateRecord
@@ -99,10 +99,13 @@ def ship(
     if _is_shipped(record, files, out):
         return  # by a call that was interrupted later or by the same command before
     bundle = Bundle.open(artifact)
-    progress.say("proving that torch, ONNX Runtime and OpenVINO agree")
     builds = into is not None or bundle.lineage["spec"]["builder"] in ZOO
+    compared = "torch, ONNX Runtime and OpenVINO" if builds else "ONNX Runtime and OpenVINO"
+    progress.say(f"comparing what {compared} make of the file")
     network = load_network(artifact / CHECKPOINT, into=into) if builds else None
     proof = agreement(artifact, network, open_data(run / DATA).split("val"), threads)
+    for said in slow_elsewhere(record, proof):
+        progress.say(said)
     licences = LICENCES | bundle.licences
     complete = bundle.model_copy(
         update={"measurement": record.line(), "agreement": proof, "versions": versions(), "licences": licences}

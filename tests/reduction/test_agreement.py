@@ -46,12 +46,18 @@ def test_a_network_that_differs_is_seen(tiny_artifact, tiny_network, photos):
 def test_without_a_network_torch_is_not_claimed(tiny_artifact, photos):
     proof = agreement(tiny_artifact, None, photos[:1], threads=2)
     assert set(proof["metric"]) == set(ENGINES)
-    assert proof["torch"].startswith("not run")
+    assert not proof["torch"]
 
 
 def test_what_torch_ran_is_said_where_the_file_stores_less(tiny_int8, tiny_network, photos):
     proof = agreement(tiny_int8, tiny_network, photos[:1], threads=2)
     assert proof["torch"] == "float32 weights, while the file stores int8"
+
+
+def test_it_says_how_many_layers_every_engine_computes_in_integers(tiny_int8, tiny_artifact, photos):
+    found = agreement(tiny_int8, None, photos[:1], threads=2)["layers"]
+    assert all(0 < integers <= layers == 3 for integers, layers in found.values())
+    assert set(agreement(tiny_artifact, None, photos[:1], threads=2)["layers"]) == set(ENGINES)
 
 
 def test_many_photos_are_thinned_out(tiny_artifact, photos):

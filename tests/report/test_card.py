@@ -13,6 +13,7 @@ AGREEMENT = {
     "max_difference": {"openvino - torch": 1.5e-6},
     "score_range": 9.5,
     "torch": "float32 weights",
+    "layers": {"openvino": [4, 4], "onnxruntime": [1, 4]},
 }
 
 
@@ -61,13 +62,31 @@ def test_every_number_has_its_conditions(bundle, make_record):
     card = model_card(bundle, make_record("a", size=20_000))
     assert "| mIoU | 80.00 | val split, 95 % interval 75.00–85.00 |" in card
     assert "| file | 20 kB | model.onnx 20 kB; openvino loads these |" in card
-    assert "median of 35 runs, timed apart from the other row's, openvino 1.0, 2 threads, batch 1, a cpu" in card
+    assert "median of 35 runs, timed apart from end to end, openvino 1.0, 2 threads, batch 1, a cpu" in card
 
 
-def test_it_shows_that_engines_agree(bundle, make_record):
+def test_it_shows_what_every_engine_makes_of_the_file(bundle, make_record):
     card = model_card(bundle, make_record("a"))
-    assert "| torch | mIoU 81.00 |" in card
-    assert "openvino - torch: 1.5e-06" in card
+    assert "| openvino | mIoU 80.00 | 4 of 4 |" in card
+    assert "| torch | mIoU 81.00 | – |" in card
+
+
+def test_rounding_is_no_difference_of_engines(bundle, make_record):
+    assert "by rounding, against float32: openvino - torch: 1.5e-06." in model_card(bundle, make_record("a"))
+    exact = model_card(bundle.model_copy(update={"stored": "float32"}), make_record("a"))
+    assert "between engines: openvino - torch: 1.5e-06." in exact
+
+
+def test_an_engine_that_the_file_is_not_rounded_for_is_named(bundle, make_record):
+    said = "rounded for openvino: onnxruntime computes 1 of 4 layers in integers"
+    assert said in model_card(bundle, make_record("a"))
+    both = AGREEMENT | {"layers": {"openvino": [4, 4], "onnxruntime": [3, 4]}}
+    assert said[:20] not in model_card(bundle.model_copy(update={"agreement": both}), make_record("a"))
+
+
+def test_a_method_that_takes_two_steps_is_named_once(bundle, make_record):
+    lineage = bundle.lineage | {"steps": [{"method": "trim"}, {"method": "qat"}, {"method": "qat"}]}
+    assert "Reductions: trim → qat." in model_card(bundle.model_copy(update={"lineage": lineage}), make_record("a"))
 
 
 def test_it_names_versions_and_licences(bundle, make_record):
@@ -78,7 +97,7 @@ def test_it_names_versions_and_licences(bundle, make_record):
 
 def test_without_a_proof_it_claims_none(bundle, make_record):
     card = model_card(bundle.model_copy(update={"agreement": None}), make_record("a"))
-    assert "agree" not in card
+    assert "on every engine" not in card
 
 
 def test_data_normalised_by_the_caller_is_described_so(bundle, make_record):

@@ -60,6 +60,12 @@ def test_a_good_candidate_needs_no_reason(printed, make_record):
     assert "P(drop" not in printed(make_record("a", why="P(drop ≤ 1) = 0.9"))
 
 
+def test_what_no_engine_is_faster_by_is_said(printed, make_record):
+    shown = printed(make_record("fp16", ratio=1.1, steps=[{"kind": "precision", "method": "fp16"}]))
+    assert "fp16: storage only: a smaller file, and no faster than float32" in shown
+    assert "storage only" not in printed(make_record("int8", steps=[{"kind": "precision", "method": "int8"}]))
+
+
 @pytest.mark.parametrize("verdict", STYLES)
 def test_every_verdict_is_shown(printed, make_record, verdict):
     assert verdict in printed(make_record("a", verdict=verdict))
@@ -75,7 +81,8 @@ def test_every_verdict_has_a_style():
 
 def checked(**summary) -> str:
     stream = io.StringIO()
-    test = {"images": 9, "verdict": "acceptable", "why": "P(drop ≤ 1) = 0.9"}
+    scores = {"reference": {"metric": "mIoU", "value": 0.7}, "best": {"metric": "mIoU", "value": 0.65}}
+    test = {"images": 9, "verdict": "acceptable", "why": "P(drop ≤ 1) = 0.9"} | scores
     print_checks({"best": "b", "reference": "r", "broken_limits": [], "cautions": [], "test": test} | summary, stream)
     return stream.getvalue()
 
@@ -86,7 +93,7 @@ def test_a_run_that_found_nothing_better_says_so():
 
 
 def test_of_the_reference_no_verdict_is_given():
-    assert "test image" in checked()
+    assert "on 9 test images: mIoU 70.00 before, 65.00 after: acceptable (P(drop ≤ 1) = 0.9)" in checked()
     assert "test image" not in checked(best="r")
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinysight.measure.records import Quality, Speedup
+from tinysight.measure.records import PrecisionRead, Quality, Speedup
 from tinysight.search.goal import Goal
-from tinysight.search.said import fell_out, lost_classes, lucky_seed, no_faster
+from tinysight.search.said import fell_out, lost_classes, lucky_seed, no_faster, same_speed
 from tinysight.tasks import Segmentation
 
 CUT = [{"kind": "structure", "method": "prune", "version": 1}]
@@ -19,6 +19,22 @@ def test_a_ratio_that_holds_one_decides_nothing(make_record, low: float, said: b
     best = make_record("a", speedup=Speedup(vs="r", ratio=1.4, low=low, high=2.0))
     assert (no_faster(best, Goal()) is not None) == said
     assert no_faster(best, Goal(minimize="bytes")) is None
+
+
+def test_a_twin_that_was_timed_faster_is_explained(make_record):
+    read = PrecisionRead(stored="int8", executed="int8", integer_share=1.0, integer_layers=3, layers=3)
+    by = {"parent": "r", "precision": read}
+    reference = make_record("r", verdict="reference", steps=[])
+    records = [
+        reference,
+        make_record("int8", steps=[{"kind": "precision", "method": "int8"}], ratio=1.6, **by),
+        make_record("fp16", steps=[{"kind": "precision", "method": "fp16"}], ratio=1.7, parent="r"),
+    ]
+    best = make_record("qat", steps=[{"kind": "precision", "method": "qat"}], ratio=1.4, verdict="best", **by)
+    said = same_speed([*records, best], best, Goal()) or ""
+    assert said.startswith("int8 was timed faster than the choice, but the engine runs both as one network")
+    assert same_speed([*records, best], best.with_(speedup=records[1].speedup), Goal()) is None
+    assert same_speed([*records, best], best, Goal(minimize="bytes")) is None
 
 
 def test_what_was_cut_and_missed_the_floor_is_said(make_record):

@@ -33,7 +33,8 @@ def agreement(artifact: Path, network: Network | None, samples: Sequence[Sample]
 
     Returns:
         ``photos``; ``metric`` by engine; ``max_difference`` of raw scores by pair of engines; ``score_range``, the
-        largest absolute score, to judge the differences by; and ``torch``, what torch ran.
+        largest absolute score, to judge the differences by; ``torch``, what torch ran, empty where it did not; and
+        ``layers``, by engine how many of its layers run in integers, and all.
     """
     bundle = Bundle.open(artifact)
     engines: dict[str, Compiled] = {}
@@ -53,6 +54,7 @@ def agreement(artifact: Path, network: Network | None, samples: Sequence[Sample]
     weights = (
         "float32 weights" if bundle.stored == "float32" else f"float32 weights, while the file stores {bundle.stored}"
     )
+    executed = {name: engines[name].executed() for name in ENGINES}
     return {
         "photos": len(chosen),
         "metric": {name: {task.metric: task.score(statistics)} for name, statistics in kept.items()},
@@ -60,5 +62,6 @@ def agreement(artifact: Path, network: Network | None, samples: Sequence[Sample]
             f"{a} - {b}": float(np.abs(scores[a] - scores[b]).max()) for a, b in combinations(scores, 2)
         },
         "score_range": float(max(np.abs(values).max() for values in scores.values())),
-        "torch": weights if network is not None else "not run: this network came live or in a file",
+        "torch": weights if network is not None else "",
+        "layers": {name: [found["integer_layers"], found["layers"]] for name, found in executed.items()},
     }

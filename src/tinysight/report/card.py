@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from typing import Any
+
 from tinysight.engines.bundle import Bundle
 from tinysight.report.snippet import snippet
 from tinysight.report.text import bytes_text, count_text, counted, latency_text, points_text, speedup_text
 from tinysight.runs.records import CandidateRecord
 
-__all__ = ["model_card"]
+__all__ = ["model_card", "slow_elsewhere"]
+
+FEW = 0.5
+"""Of the layers that the run's engine computes in integers: an engine with no more gains little."""
 
 
 def model_card(bundle: Bundle, record: CandidateRecord) -> str:
     """Return the card as Markdown."""
     return (
-        "\n".join([*_what(bundle, record), "", *_numbers(record), "", *_proof(bundle), "", *_versions(bundle)]) + "\n"
+        "\n".join([*_what(bundle, record), "", *_numbers(record), "", *_proof(bundle, record), "", *_versions(bundle)])
+        + "\n"
     )
 
 
 def _what(bundle: Bundle, record: CandidateRecord) -> list[str]:
     size = bundle.input
-    steps = " → ".join(step["method"] for step in bundle.lineage.get("steps", [])) or "none: this is the reference"
+    methods = [name for name, _ in groupby(step["method"] for step in bundle.lineage.get("steps", []))]
+    steps = " → ".join(methods) or "none: this is the reference"
     prepared = (
         f"{size.described}, normalised by mean {size.mean} and std {size.std} of RGB/255"
         if size.normalised_by == "tinysight"
@@ -64,18 +73,19 @@ def _numbers(record: CandidateRecord) -> list[str]:
         lines.append(f"| {q.metric} | {100 * q.value:.2f} | {interval} |")
     if record.drop:
         interval = f"{points_text(record.drop.low)} to {points_text(record.drop.high)}"
-        spread = f"points against the reference, 95 % interval {interval}"
+        spread = f"points lost against the reference (below 0: gained), 95 % interval {interval}"
         lines.append(f"| drop | {points_text(record.drop.points)} | {spread} |")
     if record.bytes:
         files = ", ".join(f"{name} {bytes_text(size)}" for name, size in record.bytes.files.items())
         lines.append(f"| file | {bytes_text(record.bytes.total)} | {files}; {record.bytes.engine} loads these |")
     for name, latency in (("latency", record.latency_ms), ("end to end", record.e2e_ms)):
         if latency:
+            apart = "end to end" if name == "latency" else "latency"
             threads = counted(latency.threads, "thread")
             where = f"{latency.engine} {latency.engine_version}, {threads}, batch 1, {latency.cpu}"
             lines.append(
                 f"| {name} | {latency_text(latency)} ms (p90 {latency.p90:.2f}) | median of {latency.runs} runs, timed "
-                f"apart from the other row's, {where} |"
+                f"apart from {apart}, {where} |"
             )
     faster_than = {
         "compiled reference": record.speedup,
@@ -92,21 +102,39 @@ def _numbers(record: CandidateRecord) -> list[str]:
     return lines
 
 
-def _proof(bundle: Bundle) -> list[str]:
+def slow_elsewhere(record: CandidateRecord, agreement: Mapping[str, Any]) -> list[str]:
+    """Say which engines compute far fewer layers in integers than the one that the file was rounded for."""
+    layers = agreement.get("layers", {})
+    own = record.latency_ms.engine if record.latency_ms else ""
+    most, _ = layers.get(own, (0, 0))
+    return [
+        f"This file is rounded for {own}: {name} computes {found} of {count} layers in integers and gains little; "
+        f"engine: {name} in the recipe rounds for that one."
+        for name, (found, count) in layers.items()
+        if found <= FEW * most and most
+    ]
+
+
+def _proof(bundle: Bundle, record: CandidateRecord) -> Iterator[str]:
+    """Yield what the engines made of the same photos; rounding, and what engines differ by, are told apart."""
     proof = bundle.agreement or {}
     if not proof:
-        return []
-    lines = [
-        f"## Engines agree ({proof['photos']} photos; torch ran {proof['torch']})",
-        "",
-        "| engine | metric |",
-        "|---|---|",
-    ]
-    lines += [
-        f"| {name} | {', '.join(f'{k} {100 * v:.2f}' for k, v in m.items())} |" for name, m in proof["metric"].items()
-    ]
-    pairs = ", ".join(f"{pair}: {value:.2g}" for pair, value in proof["max_difference"].items())
-    return [*lines, "", f"Largest difference of raw scores (range ±{proof['score_range']:.3g}): {pairs}."]
+        return
+    ran = f"; torch ran {proof['torch']}" if proof["torch"] else ""
+    yield from (f"## The file on every engine ({counted(proof['photos'], 'photo')}{ran})", "")
+    yield from ("| engine | metric | layers in integers |", "|---|---|---|")
+    layers = proof.get("layers", {})
+    for name, metrics in proof["metric"].items():
+        metric = ", ".join(f"{key} {100 * value:.2f}" for key, value in metrics.items())
+        yield f"| {name} | {metric} | {'{} of {}'.format(*layers[name]) if name in layers else '–'} |"
+    yield ""
+    rounding = [pair for pair in proof["max_difference"] if "torch" in pair and bundle.stored != "float32"]
+    between = [pair for pair in proof["max_difference"] if pair not in rounding]
+    for said, pairs in (("between engines", between), ("by rounding, against float32", rounding)):
+        if pairs:
+            listed = ", ".join(f"{pair}: {proof['max_difference'][pair]:.2g}" for pair in pairs)
+            yield f"Largest difference of raw scores (range ±{proof['score_range']:.3g}) {said}: {listed}."
+    yield from slow_elsewhere(record, proof)
 
 
 def _versions(bundle: Bundle) -> list[str]:

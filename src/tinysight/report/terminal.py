@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tinysight.report.headline import NOTHING_BETTER, HeadlineRow
-from tinysight.report.text import COLUMNS, counted, row, titles
+from tinysight.report.text import COLUMNS, counted, is_storage_only, row, titles
 from tinysight.runs.records import CandidateRecord
 
 __all__ = ["plain_console", "print_checks", "print_headline", "print_table"]
@@ -38,7 +38,7 @@ VARIANT_WIDTH = 24
 
 
 def print_table(records: Sequence[CandidateRecord], metric: str, stream: IO[str] | None = None) -> None:
-    """Print one row a candidate, then the reason of every verdict that needs one."""
+    """Print one row a candidate, then the reason of every verdict that needs one, and what is worth storage alone."""
     console = plain_console(stream)
     title = dict(zip(COLUMNS, titles(metric), strict=True))
     names = _names(records)
@@ -57,10 +57,16 @@ def print_table(records: Sequence[CandidateRecord], metric: str, stream: IO[str]
     for record, cells in zip(records, rows, strict=True):
         table.add_row(*(cells[name] for name in shown), style=STYLES[record.verdict])
     console.print(table)
-    for record in records:
-        if record.why and record.verdict in NEED_REASONS:
-            line = f"{record.stage}, {names[record.id]}: {record.verdict}: {record.why}"
-            console.print(line, style="dim", highlight=False, markup=False, soft_wrap=True)
+    lines = [
+        f"{record.stage}, {names[record.id]}: {record.verdict}: {record.why}"
+        for record in records
+        if record.why and record.verdict in NEED_REASONS
+    ]
+    stored = [names[record.id] for record in records if record.bytes and is_storage_only(record)]
+    if stored:
+        lines.append(f"{', '.join(dict.fromkeys(stored))}: storage only: a smaller file, and no faster than float32")
+    for line in lines:
+        console.print(line, style="dim", highlight=False, markup=False, soft_wrap=True)
 
 
 def _shown(widths: Mapping[str, int], room: int, without: Collection[str]) -> list[str]:
@@ -105,7 +111,9 @@ def print_checks(summary: Mapping[str, Any], stream: IO[str] | None = None) -> N
     for limit in summary["broken_limits"]:
         console.print(f"Beyond the goal's limits: {limit}", style="yellow", highlight=False)
     if not unchanged:
-        found = f"{test['verdict']} ({test['why']})"
+        before, after = test["reference"], test["best"]
+        scores = f"{before['metric']} {100 * before['value']:.2f} before, {100 * after['value']:.2f} after"
+        found = f"{scores}: {test['verdict']} ({test['why']})"
         console.print(f"\non {counted(test['images'], 'test image')}: {found}", highlight=False)
     for caution in summary["cautions"]:
         console.print(f"Careful: {caution}", style="yellow", highlight=False)

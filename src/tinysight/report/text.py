@@ -19,6 +19,7 @@ __all__ = [
     "count_text",
     "counted",
     "duration_text",
+    "is_storage_only",
     "latency_text",
     "ms_text",
     "paired_e2e_ms",
@@ -85,9 +86,15 @@ def reasons(record: CandidateRecord) -> str:
     method = METHODS.get(record.steps[-1]["method"]) if record.steps else None
     if method and method.changes == "precision" and not method.storage_only and record.precision:
         said.append(f"runs in {record.precision.sentence}")
-    if record.bytes and method and method.storage_only:
+    if record.bytes and is_storage_only(record):
         said.append(f"storage only: {bytes_text(record.bytes.compressed)} when compressed, no engine is faster by it")
     return "; ".join(filter(None, said))
+
+
+def is_storage_only(record: CandidateRecord) -> bool:
+    """Tell whether what its last method did makes a smaller file at most, and nothing faster."""
+    method = METHODS.get(record.steps[-1]["method"]) if record.steps else None
+    return bool(method and method.storage_only)
 
 
 def bytes_text(value: float | None) -> str:

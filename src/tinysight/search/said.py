@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from tinysight.reduction.table import METHODS
 from tinysight.runs.records import CandidateRecord
 from tinysight.search.goal import Goal
+from tinysight.search.twins import twins_of
 from tinysight.tasks import Task
 
-__all__ = ["fell_out", "lost_classes", "lucky_seed", "no_faster"]
+__all__ = ["fell_out", "lost_classes", "lucky_seed", "no_faster", "same_speed"]
 
 NAMED = 5
+ALIKE = 1.05
+"""Ratios of times closer than this are alike to every reader."""
 
 
 def no_faster(best: CandidateRecord, goal: Goal) -> str | None:
@@ -26,6 +29,30 @@ def no_faster(best: CandidateRecord, goal: Goal) -> str | None:
     return (
         f"it is not decided that the choice is faster than the reference: {ratio.ratio:.2f} ({ratio.low:.2f} to "
         f"{ratio.high:.2f}) times, round by round"
+    )
+
+
+def same_speed(records: Sequence[CandidateRecord], best: CandidateRecord, goal: Goal) -> str | None:
+    """Say so where candidates were timed faster that the engine runs as one network with the choice.
+
+    Args:
+        records: all of the run.
+        best: the choice, with its final time.
+        goal: the run's.
+    """
+    if goal.minimize != "latency" or best.speedup is None:
+        return None
+    ratio = best.speedup.ratio
+    luckier = [
+        twin.variant
+        for twin in twins_of(best, records)
+        if twin.verdict == "acceptable" and twin.speedup and twin.speedup.ratio > ALIKE * ratio
+    ]
+    if not luckier:
+        return None
+    return (
+        f"{', '.join(luckier[:NAMED])} was timed faster than the choice, but the engine runs both as one network, with "
+        "other weights and scales: what differs is chance, so that quality decided"
     )
 
 

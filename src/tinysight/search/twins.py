@@ -9,7 +9,7 @@ from statistics import median
 from tinysight.config import digest_of
 from tinysight.runs.records import CandidateRecord
 
-__all__ = ["settled"]
+__all__ = ["settled", "twins_of"]
 
 Network = tuple[str, tuple[str, ...]]
 
@@ -28,6 +28,13 @@ def settled(
     for record in records:
         twins[_network(record, by_id)].append(record)
     return [_at(record, twins[_network(record, by_id)]) for record in records]
+
+
+def twins_of(record: CandidateRecord, records: Sequence[CandidateRecord]) -> list[CandidateRecord]:
+    """Return the others of a run's ``records`` that the engine runs as one and the same network with ``record``."""
+    by_id = {each.id: each for each in records}
+    own = _network(record, by_id)
+    return [each for each in records if each.id != record.id and _network(each, by_id) == own]
 
 
 def _network(record: CandidateRecord, by_id: Mapping[str, CandidateRecord]) -> Network:
