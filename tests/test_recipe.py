@@ -276,10 +276,12 @@ def test_a_bad_override(problems, override, said):
         ("stages: [int8: '']", "stages.0.int8: must be settings, such as {name: value} (got '')"),
         ("stages: [int8: {ignored: first}]", "stages.0.int8.ignored: must be a list, such as [a, b] (got 'first')"),
         ("stages: [distil: {teachers: there}]", "stages.0.distil.teachers: must be a list, such as [a, b] (got '"),
+        ("stages: [distil: {teachers: [a, a]}]", "stages.0.distil.teachers: a checkpoint stands twice"),
+        ("stages: [distil: {unlabeled: true}]", "stages.0.distil.unlabeled: must be one path (got True)"),
         ("stages: [bf16: {images: 3}]", "stages.0.bf16.images: unknown key, it takes no settings"),
         ("stages: [{variants: [trim], 5: x, a: y}]", "stages.0.5: unknown key"),
-        ("model: {checkpoint: [a]}", "model.checkpoint: input is not a valid path"),
-        ("model: {checkpoint: 5}", "model.checkpoint: input is not a valid path"),
+        ("model: {checkpoint: [a]}", "model.checkpoint: must be one path"),
+        ("model: {checkpoint: 5}", "model.checkpoint: must be one path"),
         ("engine: {name: [a]}", "engine: unknown engine '['a']'"),
         ("seed: 0x" + "f" * 5000, "seed: "),
         ("stages: trim", "stages: must be a list, such as [trim, int8]"),
@@ -315,7 +317,7 @@ def test_a_mistake_is_named(problems, text, said):
         ("data: {reader: imagemask}", "data: unknown reader 'imagemask': did you mean 'image_mask'?"),
         ("data: {reader: [yolo]}", "data: unknown reader '['yolo']'"),
         ("data: {reader: {yolo: 1}}", "data: unknown reader '{'yolo': 1}'"),
-        ("data: {reader: camvid, path: 5}", "data.path: input is not a valid path"),
+        ("data: {reader: camvid, path: 5}", "data.path: must be one path"),
         (
             "data: {reader: image_mask, path: x, classes: {plant: [1, 2]}}",
             "data.classes: at least 2 classes are needed",
@@ -487,3 +489,19 @@ def test_a_damaged_plan_is_named(tmp_path, content):
 def test_a_key_that_stands_twice_is_named(write):
     with pytest.raises(UserError, match="not valid YAML: the key 'seed' stands twice"):
         load_recipe(write(FACADES + "seed: 1\nseed: 2"))
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "stages.0.distil.teachers=[there]",
+        "stages.0={distil: {teachers: [there]}}",
+        "stages=[distil: {teachers: [there]}]",
+    ],
+)
+def test_paths_of_the_command_line_count_from_the_working_folder(write, tmp_path, monkeypatch, override):
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    loaded = load_recipe(write(f"{FACADES}stages: [distil: {{epochs: 1}}]"), [override])
+    assert loaded.stages[0].variants[0].teachers == (here / "there",)

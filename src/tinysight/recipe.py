@@ -38,7 +38,10 @@ MOST_VARIANTS = 1000
 MOST_SET_ASIDE = 0.9
 STAGE_KEYS = {"heals", "name", "recover", "shortlist", "variants"}
 _LIST, _SETTINGS = "must be a list, such as [a, b]", "must be settings, such as {name: value}"
-KINDS = {"tuple_type": _LIST, "list_type": _LIST, "dict_type": _SETTINGS, "model_type": _SETTINGS}
+KINDS = {
+    "tuple_type": _LIST, "list_type": _LIST, "dict_type": _SETTINGS, "model_type": _SETTINGS,
+    "path_type": "must be one path",
+}  # fmt: skip
 """What YAML calls the things that pydantic names by their types in Python."""
 
 
@@ -356,13 +359,23 @@ def _apply_overrides(content: dict[str, Any], overrides: Sequence[str]) -> list[
         except ValueError as error:
             problems.append(f"'{override}': the value is not valid YAML ({error})")
             continue
-        if key.split(".")[-1] in _path_keys() and isinstance(value, str):
-            value = os.path.join(os.getcwd(), os.path.expanduser(os.path.expandvars(value)))
+        value = _from_here(key.split(".")[-1], value)
         try:
             _set(content, key.split("."), value)
         except (IndexError, ValueError, TypeError):
             problems.append(f"'{override}': the recipe has no place '{key}'")
     return problems
+
+
+def _from_here(key: str, value: Any) -> Any:
+    """Return a value of the command line, in which every path counts from the working folder."""
+    if isinstance(value, dict):
+        return {name: _from_here(name, each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_from_here(key, each) for each in value]
+    if isinstance(value, str) and key in _path_keys():
+        return os.path.join(os.getcwd(), os.path.expanduser(os.path.expandvars(value)))
+    return value
 
 
 def _path_keys() -> set[str]:

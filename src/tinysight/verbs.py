@@ -8,11 +8,12 @@ from tinysight.config import digest_of
 from tinysight.data.source import DATA, save_data
 from tinysight.engines.hardware import processor
 from tinysight.errors import UserError
+from tinysight.files import write_json
 from tinysight.job import Job, job_from_recipe
 from tinysight.pipeline import Result, run
 from tinysight.progress import Progress
 from tinysight.recipe import Recipe
-from tinysight.reduction.network import CHECKPOINT, Network
+from tinysight.reduction.network import CHECKPOINT, CLASSES, Network
 from tinysight.runs.folder import RunFolder, next_free
 from tinysight.ship import find_candidate, ship
 
@@ -65,6 +66,7 @@ def train_recipe(
         save_data(folder.path / DATA, job.reader, job.dataset)
         network = job.make_reference(folder.scratch(job.training), progress)
         network.save(folder.path / CHECKPOINT)
+        write_json(folder.path / CLASSES, {"task": job.task.name, "classes": list(job.task.classes)})
     return folder.path / CHECKPOINT, network
 
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import shutil
 import zipfile
 
 import pytest
 import torch
 from torch import nn
 
+from tinysight.data import InputPolicy
 from tinysight.errors import UserError
 from tinysight.models.spec import ModelSpec
 from tinysight.reduction.input.resize import Resize
-from tinysight.reduction.network import Network, load_network
+from tinysight.reduction.network import Network, classes_of, load_network
 from tinysight.reduction.precision.bf16 import Bf16
 from tinysight.reduction.precision.record import PrecisionRecord
+from tinysight.reduction.step import NotApplicable
 from tinysight.reduction.structure.prune import Prune
 from tinysight.reduction.verify import largest_difference
 
@@ -257,3 +260,46 @@ def test_a_strange_input_record_is_named(folder, tiny_network):
 def test_what_is_no_path_is_refused():
     with pytest.raises(UserError, match="got int"):
         load_network(3)  # type: ignore[arg-type]
+
+
+class Attends(nn.Module):
+    """Parameters of an attention, and one that no layer holds."""
+
+    def __init__(self, bare: bool) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.head = nn.Linear(8, 2)
+        if bare:
+            self.places = nn.Parameter(torch.full((1, 4, 8), 7.0))
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return self.head(self.attention(tokens, tokens, tokens)[0])
+
+
+def test_an_attention_is_drawn_anew(make_network):
+    network = make_network(Attends(bare=False))
+    nn.init.constant_(network.module.attention.in_proj_weight, 7.0)
+    assert network.drawn_anew(1).module.attention.in_proj_weight.abs().max() < 2
+
+
+def test_what_no_layer_draws_is_named(make_network):
+    with pytest.raises(NotApplicable, match=r"no layer draws places anew: .* reset_parameters"):
+        make_network(Attends(bare=True)).drawn_anew(1)
+
+
+def test_what_no_layer_draws_is_built_anew_where_the_zoo_can():
+    spec = ModelSpec(builder="classifier", args={"encoder": "vit_b_16", "classes": 2, "image_size": 32})
+    network = Network(spec.build().eval(), spec, InputPolicy(height=32, width=32))
+    with torch.no_grad():
+        network.module.class_token.fill_(7.0)
+    assert network.drawn_anew(1).module.class_token.abs().max() < 1
+
+
+def test_the_classes_of_a_checkpoint_are_told_by_what_lies_beside_it(kept, tmp_path):
+    folder = tmp_path / "run" / "network"
+    shutil.copytree(kept, folder)
+    assert classes_of(folder) == ()
+    (folder.parent / "classes.json").write_text('{"classes": ["soil", "plant"]}')
+    assert classes_of(folder) == ("soil", "plant")
+    (folder.parent / "classes.json").write_text("{")
+    assert classes_of(folder) == ()

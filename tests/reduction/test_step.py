@@ -7,6 +7,7 @@ from itertools import product
 import pytest
 from pydantic import ValidationError
 
+from tinysight.reduction.distillation.distil import Distil
 from tinysight.reduction.input.resize import Resize
 from tinysight.reduction.precision.fp16 import Fp16
 from tinysight.reduction.precision.int8 import Int8
@@ -28,6 +29,10 @@ def test_a_label_of_defaults_is_the_name():
 def test_a_label_names_main_settings_and_writes_lists_for_people():
     method = Factorize(forms=("svd", "tucker"))
     assert method.label == "factorize (keep 0.9, of energy, forms svd + tucker)"
+
+
+def test_checkpoints_are_told_apart_by_the_folders_they_lie_in():
+    assert Distil(teachers=("runs/a/network", "runs/b")).label == "distil (teachers a + b)"
 
 
 def test_a_resize_is_labelled_by_its_size():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,24 +17,38 @@ from torch import Tensor, nn
 
 from tinysight.config import Config, digest_of
 from tinysight.data import InputPolicy
+from tinysight.engines.bundle import DESCRIPTION
 from tinysight.errors import UserError, one_line
 from tinysight.files import read_json, write_atomically, write_json
 from tinysight.models.liveness import live_parameters
 from tinysight.models.scores import Scores
 from tinysight.models.settings import ONNX_FILE, PROGRAM
 from tinysight.models.spec import ModelSpec
+from tinysight.models.zoo import ZOO
 from tinysight.reduction.brought import read_program
 from tinysight.reduction.onnx_file import ONNX, OnnxFile, onnx_of_checkpoint, read_onnx
 from tinysight.reduction.precision.record import PrecisionRecord
-from tinysight.reduction.step import InputReduction, Step, StructureReduction
+from tinysight.reduction.step import InputReduction, NotApplicable, Step, StructureReduction
 from tinysight.reduction.table import METHODS, is_untrained
 
-__all__ = ["CHECKPOINT", "WEIGHTS", "Network", "Versioned", "checkpoint_folder", "load_network"]
+__all__ = [
+    "CHECKPOINT",
+    "CLASSES",
+    "WEIGHTS",
+    "Network",
+    "Versioned",
+    "checkpoint_folder",
+    "classes_of",
+    "load_network",
+]
 
 SCHEMA = 1
 WEIGHTS = "weights.safetensors"
 CHECKPOINT = "network"
 """Where a candidate's folder keeps its checkpoint."""
+CLASSES = "classes.json"
+"""What a training beside which no bundle is made was for."""
+NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -106,14 +121,30 @@ class Network:
         return replace(self, module=copy.deepcopy(self.module))
 
     def drawn_anew(self, seed: int) -> Network:
-        """Return a copy whose layers have drawn their weights again."""
+        """Return a copy with random weights: every layer draws its own, and what no layer draws is built anew.
+
+        Raises:
+            NotApplicable: it holds parameters that no layer draws, and was not built by the zoo.
+        """
         drawn = self.copy()
+        owned: set[Tensor] = set()
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             for module in drawn.module.modules():
-                reset = getattr(module, "reset_parameters", None)
+                reset = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
                 if callable(reset):
                     reset()
+                    owned.update(module.parameters())
+            left = {name: each for name, each in drawn.module.named_parameters() if each not in owned}
+            if left and self.spec.builder not in ZOO:
+                raise NotApplicable(
+                    f"no layer draws {', '.join(sorted(left)[:NAMED])} anew: give the modules that hold them a "
+                    "reset_parameters()"
+                )
+            fresh = dict(_built(self.spec, self.steps).named_parameters()) if left else {}
+        with torch.no_grad():
+            for name, parameter in left.items():
+                parameter.copy_(fresh[name])
         return drawn
 
     def with_step(self, step: Step, module: nn.Module | None = None) -> Network:
@@ -127,13 +158,8 @@ class Network:
         """
         same = spec.model_copy(update={"parent": self.spec.parent}) == self.spec
         kept = tuple(step for step in self.steps if step.kind == "input" or (same and step.kind == "structure"))
-        module = spec.build()
-        for one in kept:
-            method = METHODS[one.method]
-            if issubclass(method, StructureReduction):
-                module = method.replay(module, one.record)
-        origin = digest_of(self.spec.model_dump(mode="json"))
-        return Network(module.eval(), spec.model_copy(update={"parent": origin}), self.origin, (*kept, step))
+        named = spec.model_copy(update={"parent": digest_of(self.spec.model_dump(mode="json"))})
+        return Network(_built(spec, kept).eval(), named, self.origin, (*kept, step))
 
     def inheriting(self, parent: Network) -> Network:
         """Return a copy in which every tensor has the parent's values where its name and shape are the same."""
@@ -215,6 +241,22 @@ def checkpoint_folder(path: Path) -> Path:
     return folder
 
 
+def classes_of(path: Path) -> tuple[str, ...]:
+    """Return the names of the classes that a checkpoint was trained for, as far as the files beside it tell; else ().
+
+    A candidate's bundle names them, and ``tinysight train`` writes them down.
+    """
+    folder = checkpoint_folder(path)
+    for file in (folder.parent / DESCRIPTION, folder.parent / CLASSES):
+        try:
+            names = read_json(file).get("classes") if file.is_file() else None
+        except (UserError, AttributeError):  # damaged: nothing is told
+            continue
+        if isinstance(names, list) and all(isinstance(name, str) for name in names):
+            return tuple(names)
+    return ()
+
+
 def _where_checkpoints_are(path: Path) -> str:
     if (path / "bundle.json").is_file() or (path / "candidates").is_dir():
         kind = "bundle, which holds no checkpoint" if (path / "bundle.json").is_file() else "whole run"
@@ -248,6 +290,16 @@ class _Stored(Config):
     schema_: int = Field(alias="schema")
     spec: ModelSpec
     input: InputPolicy
+
+
+def _built(spec: ModelSpec, steps: Iterable[Step]) -> nn.Module:
+    """Build a network with random weights and replay what ``steps`` say of its structure."""
+    module = spec.build()
+    for step in steps:
+        method = METHODS[step.method]
+        if issubclass(method, StructureReduction):
+            module = method.replay(module, step.record)
+    return module
 
 
 def _read(path: Path, kind: Any) -> Any:

@@ -190,7 +190,7 @@ class Reduction(Config, ABC):
 def _written(value: Any) -> str:
     """Write a setting for people; a folder by its name alone: where it lies is nothing for a table that is shared."""
     if isinstance(value, Path):
-        return value.name
+        return value.parent.name if value.name == "network" else value.name  # every checkpoint is called so
     if isinstance(value, dict):
         return " ".join(f"{key} {_written(each)}".strip() for key, each in value.items())
     return " + ".join(map(_written, value)) if isinstance(value, list | tuple) else str(value)

@@ -19,10 +19,8 @@ FEW = 0.5
 
 def model_card(bundle: Bundle, record: CandidateRecord) -> str:
     """Return the card as Markdown."""
-    return (
-        "\n".join([*_what(bundle, record), "", *_numbers(record), "", *_proof(bundle, record), "", *_versions(bundle)])
-        + "\n"
-    )
+    parts = (_what(bundle, record), _numbers(record), list(_proof(bundle, record)), _versions(bundle))
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
 def _what(bundle: Bundle, record: CandidateRecord) -> list[str]:

@@ -86,3 +86,16 @@ def test_a_teacher_that_gives_no_numbers_is_named(tmp_path: Path, tiny_network, 
 def test_a_folder_without_a_checkpoint_is_named(tmp_path: Path):
     with pytest.raises(UserError, match=r"spec\.json does not exist"):
         _ = Distil(teachers=(tmp_path,)).outside
+
+
+def test_a_teacher_of_classes_in_another_order_is_refused(tmp_path: Path, tiny_network, make_context):
+    folder = saved(tmp_path / "run" / "network")
+    (tmp_path / "run" / "classes.json").write_text('{"classes": ["advertising", "background"]}')
+    with pytest.raises(UserError, match="trained for the classes advertising, background, and the data has background"):
+        ensemble([folder], make_context(tiny_network))
+
+
+def test_a_teacher_of_other_pictures_is_refused(tmp_path: Path, tiny_network, make_context):
+    folder = saved(tmp_path / "own", normalised_by="caller")
+    with pytest.raises(UserError, match=r"normalised by your own code, and the reference .* normalised by tinysight"):
+        ensemble([folder], make_context(tiny_network))

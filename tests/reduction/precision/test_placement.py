@@ -15,6 +15,7 @@ from tinysight.errors import UserError
 from tinysight.reduction.artifact import make_artifact
 from tinysight.reduction.precision.int8 import Int8
 from tinysight.reduction.precision.placement import layers_named, layers_of, places_for
+from tinysight.reduction.step import NotApplicable
 
 
 class Residual(nn.Module):
@@ -184,3 +185,38 @@ def test_every_layer_runs_in_integers(network, make_context, tiny_task, tmp_path
     make_artifact(quantized, tiny_task, tmp_path / "artifact", context.float_export(network))
     found = ENGINES[engine].compile(tmp_path / "artifact", threads=2).executed()
     assert (found["integer_layers"], found["layers"]) == (integers, 4)
+
+
+class Pools(nn.Module):
+    """An adaptive pooling between two layers, which the exporter makes a product with matrices of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.decoder = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 2, 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        pooled = nn.functional.adaptive_avg_pool2d(torch.relu(self.encoder(images)), (5, 7))
+        return nn.functional.interpolate(self.decoder(pooled), images.shape[2:])
+
+
+class TestMatricesOfTheExporter:
+    @pytest.fixture
+    def pools(self, make_network):
+        torch.manual_seed(0)
+        return make_network(Pools().eval())
+
+    def test_they_go_by_the_layer_that_reads_them(self, pools, tmp_path):
+        export_onnx(pools.scores, pools.example(), tmp_path / "model.onnx")
+        names = [layer.name for layer in layers_of(onnx.load(tmp_path / "model.onnx"))]
+        assert len(names) > 2 and set(names) == {"encoder", "decoder"}
+
+    def test_they_are_ignored_with_it(self, pools, make_context):
+        reduced = Int8(images=4, ignored=("decoder",), max_drift=None).reduce(pools, make_context(pools))
+        assert {name for name, each in reduced.precision.tensors.items() if each.axis is not None} == {
+            "network.encoder.weight"
+        }
+        assert "left in float: decoder" in reduced.steps[-1].remark
+
+    def test_where_all_modules_are_ignored_there_is_nothing_to_round(self, pools, make_context):
+        with pytest.raises(NotApplicable, match="ignored covers all layers"):
+            Int8(images=4, ignored=("encoder", "decoder")).reduce(pools, make_context(pools))

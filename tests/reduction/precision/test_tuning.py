@@ -43,10 +43,14 @@ class TestFat:
         assert trained.tensors.keys() == plain.tensors.keys()
         assert trained.tensors["image"].scale != plain.tensors["image"].scale
 
-    def test_it_comes_closer_to_the_float_scores(self, tiny_network, make_context):
-        """From ranges of one image, which fit no other."""
+    def test_it_comes_closer_to_the_float_scores(self, tiny_network, make_context, monkeypatch):
+        """From ranges that are too narrow."""
         from tinysight.reduction.precision.trial import CalibrationImages, compiled, drift
 
+        found = Fat._ranges
+        monkeypatch.setattr(Fat, "_ranges", lambda *given: {
+            place: each and each.shrunk(0.7) for place, each in found(*given).items()
+        })  # fmt: skip
         context = make_context(tiny_network)
         exported = onnx.load(context.float_export(tiny_network))
         images = list(CalibrationImages(tiny_network, context.train))
@@ -54,7 +58,7 @@ class TestFat:
             exact = np.concatenate([tiny_network.scores(torch.from_numpy(image)).numpy() for image in images])
         drifts = []
         for learning_rate in (1e-9, 2e-3):
-            method = Fat(images=1, epochs=30, batch_size=4, learning_rate=learning_rate)
+            method = Fat(images=4, epochs=30, batch_size=4, learning_rate=learning_rate)
             own = make_context(tiny_network)
             engine = compiled(exported, method.reduce(tiny_network, own).precision, own.folder / "a", own)
             drifts.append(drift(exact, np.concatenate([np.array(engine(image)) for image in images])))
@@ -170,6 +174,27 @@ def test_weights_that_cannot_come_back_are_not_trained(make_network, make_contex
     network = make_network(ConvolvesByFunction())
     with pytest.raises(NotApplicable, match=r"nothing can be trained"):
         Qat(**QUICK).reduce(network, make_context(network))
+
+
+class RunsTwice(nn.Module):
+    """A convolution that runs twice, and one that runs once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.twice, self.once = nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(3, 2, 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.once(torch.relu(self.twice(torch.relu(self.twice(images)))))
+
+
+def test_what_does_not_learn_is_remarked(make_network, make_context):
+    torch.manual_seed(0)
+    network = make_network(RunsTwice())
+    learned = Qat(**QUICK).reduce(network, make_context(network))
+    assert torch.equal(learned.module.twice.weight, network.module.twice.weight)
+    assert "not trained, as the export shares them or computes with them: twice.weight" in learned.steps[-1].remark
+    whole = make_network(HoldsAKernel())
+    assert "not trained" not in Qat(**QUICK).reduce(whole, make_context(whole)).steps[-1].remark
 
 
 class HoldsAKernel(nn.Module):

@@ -26,7 +26,7 @@ class BornAgain(Learning):
     """
 
     name: ClassVar[str] = "born_again"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     generations: int = Field(1, ge=1, le=20)
     soft: float = Field(0.5, gt=0, le=1)

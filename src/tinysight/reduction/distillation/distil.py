@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tinysight.data.unlabeled import photos_digest, unlabeled_samples
 from tinysight.reduction.distillation.terms.table import Terms
@@ -64,6 +64,13 @@ class Distil(Learning):
         if self.labels is None and not self.soft:
             self._makes_sense_without_soft_targets()
         return self
+
+    @field_validator("teachers")
+    @classmethod
+    def _differ(cls, teachers: tuple[Path, ...]) -> tuple[Path, ...]:
+        if len(set(teachers)) < len(teachers):
+            raise ValueError("a checkpoint stands twice among the teachers: name each once")
+        return teachers
 
     @model_validator(mode="after")
     def _asks_the_teacher_as_it_can(self) -> Distil:

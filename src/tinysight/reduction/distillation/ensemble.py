@@ -11,7 +11,7 @@ from torch import Tensor
 from tinysight.data import InputPolicy
 from tinysight.data.sample import file_digest
 from tinysight.errors import UserError
-from tinysight.reduction.network import WEIGHTS, Network, checkpoint_folder, load_network
+from tinysight.reduction.network import WEIGHTS, Network, checkpoint_folder, classes_of, load_network
 from tinysight.reduction.step import Context
 from tinysight.reduction.verify import run
 from tinysight.training.losses import planes, resized
@@ -71,13 +71,32 @@ def _checked(folder: Path, network: Network, context: Context) -> Network:
         )
     if scores.isnan().any():
         raise UserError(f"the scores of the teacher {folder} are not numbers (NaN): give another, or train it again")
-    mode = context.teacher.input.mode
-    if network.input.mode != mode:
+    _refuse_other_pictures(folder, network.input, context.teacher.input)
+    names = classes_of(folder)
+    if names and names != context.task.classes:
         raise UserError(
-            f"the teacher {folder} takes its input by '{network.input.mode}' and the reference by '{mode}': "
-            "both must be shown the same pictures"
+            f"the teacher {folder} was trained for the classes {', '.join(names)}, and the data has "
+            f"{', '.join(context.task.classes)}: give one that was trained for the same classes in the same order"
         )
     return network
+
+
+def _refuse_other_pictures(folder: Path, its: InputPolicy, own: InputPolicy) -> None:
+    if its.mode != own.mode:
+        raise UserError(
+            f"the teacher {folder} takes its input by '{its.mode}' and the reference by '{own.mode}': "
+            "both must be shown the same pictures"
+        )
+    if (len(its.mean), its.normalised_by) != (len(own.mean), own.normalised_by):
+        raise UserError(
+            f"the teacher {folder} takes {_described(its)}, and the reference {_described(own)}: both must be shown "
+            "the same pictures"
+        )
+
+
+def _described(policy: InputPolicy) -> str:
+    by = "by your own code" if policy.normalised_by == "caller" else "by tinysight"
+    return f"pictures of {len(policy.mean)} channels normalised {by}"
 
 
 def _translated(network: Network, context: Context) -> Teacher:

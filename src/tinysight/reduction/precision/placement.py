@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import onnx
@@ -22,12 +22,14 @@ from tinysight.reduction.step import NotApplicable
 __all__ = [
     "FULL_RANGE",
     "LARGEST_LEVEL",
+    "PREFIX",
     "REDUCED_LEVEL",
     "Kind",
     "Layer",
     "Place",
     "layers_named",
     "layers_of",
+    "left_in_float",
     "places_for",
     "refuse_no_layer",
 ]
@@ -37,6 +39,8 @@ LARGEST_LEVEL = 127
 REDUCED_LEVEL = 64
 """The largest level whose products no processor cuts off. x86 processors without VNNI add two products of an activation
 and a weight in 16 bits, saturating: 255 x 64 x 2 still fits. Depthwise layers have no second product there."""
+PREFIX = "network."
+"""What an export puts before a module's path: ``Scores`` holds the network under this name."""
 FULL_RANGE = "weights take all 8 bits: x86 processors without VNNI cut sums off, so measure this file where it runs"
 """What is remarked on files that exceed it."""
 
@@ -60,9 +64,10 @@ FUSED = frozenset({"Relu", "Clip"})
 class Layer:
     """A layer with a constant weight.
 
-    ``name`` is its module's path in networks from PyTorch, else its weight's name; ``node`` its first output; ``axis``
-    that of the output channels in its weight. Matrix products give ``channels_last``. A ``depthwise`` layer has one
-    kernel for each channel.
+    ``name`` is its module's path in networks from PyTorch, else its weight's name; matrices that the exporter made,
+    such as those of adaptive pooling, go by the layer that next reads what they give. ``node`` is its first output,
+    ``axis`` that of the output channels in its weight. Matrix products give ``channels_last``. A ``depthwise`` layer
+    has one kernel for each channel.
     """
 
     name: str
@@ -110,15 +115,27 @@ def layers_of(model: onnx.ModelProto) -> list[Layer]:
         sides = constants[node.input[1]].dims
         last = node.op_type in ("MatMul", "Gemm")
         depthwise = settings.get("group", 1) == sides[0] > 1 == sides[1]
-        found.append(
-            Layer(_layer_name(node.input[1]), identity_of(node), node.input[1], axis % len(sides), last, depthwise)
-        )
-    return found
+        name = _layer_name(node.input[1])
+        found.append(Layer(name, identity_of(node), node.input[1], axis % len(sides), last, depthwise))
+    return _with_readers_names(found, model)
 
 
 def _layer_name(weight: str) -> str:
     """Return the path of the module that a weight belongs to."""
-    return weight.removeprefix("network.").removesuffix(TRANSPOSED).removesuffix(".weight")
+    return weight.removeprefix(PREFIX).removesuffix(TRANSPOSED).removesuffix(".weight")
+
+
+def _with_readers_names(layers: list[Layer], model: onnx.ModelProto) -> list[Layer]:
+    """Give matrices that are no module's own the name of the layer that reads what becomes of their product."""
+    made = {layer.node for layer in layers if layer.channels_last and not layer.weight.startswith(PREFIX)}
+    owned = {layer.node: layer.name for layer in layers if layer.weight.startswith(PREFIX)}
+    if not made or not owned:
+        return layers
+    readers: dict[str, str] = {}  # by tensor, the first layer of a module that it reaches
+    for node in reversed(model.graph.node):
+        name = owned.get(identity_of(node)) or next((readers[out] for out in node.output if out in readers), "")
+        readers |= dict.fromkeys(node.input, name) if name else {}
+    return [replace(each, name=readers.get(each.node, each.name)) if each.node in made else each for each in layers]
 
 
 def places_for(
@@ -172,6 +189,12 @@ def refuse_no_layer(model: onnx.ModelProto, ignored: Collection[str]) -> None:
         raise NotApplicable("the network has no layer to quantize")
     if len(layers_named(model, ignored)) == len(layers):
         raise NotApplicable("ignored covers all layers, so there is none to quantize: leave one of them out")
+
+
+def left_in_float(model: onnx.ModelProto, ignored: Collection[str]) -> list[str]:
+    """Say which layers are ignored, where any are."""
+    names = dict.fromkeys(layer.name for layer in layers_named(model, ignored))
+    return [f"left in float: {', '.join(names)}"] if names else []
 
 
 def layers_named(model: onnx.ModelProto, names: Iterable[str]) -> list[Layer]:

@@ -32,6 +32,7 @@ __all__ = ["Qat"]
 
 MOMENTUM = 0.99
 """Of the moving averages that ranges are."""
+NAMED = 5
 
 
 class Qat(Tuning):
@@ -83,7 +84,8 @@ class Qat(Tuning):
         self._fit(rounded, batches, loss, self._training, context, after)
         learned = self._learned(owners.written_back(graph), context)
         record, said = self._recorded(self._export(learned, context), rounded, images, context)
-        return learned.with_step(self.step(record.model_dump(mode="json"), remark=said))
+        remark = "; ".join(filter(None, [_left_alone(owners.left_alone(graph)), said]))
+        return learned.with_step(self.step(record.model_dump(mode="json"), remark=remark))
 
     @property
     def _training(self) -> Training:
@@ -130,7 +132,7 @@ class Qat(Tuning):
 
         from tinysight.reduction.precision.quantizers.moving_range import MovingRange
 
-        begin = round(self.delay * self.epochs * steps)
+        begin = min(round(self.delay * self.epochs * steps), self.epochs * steps - 1)
         moving = [each for each in rounded.quantizers if isinstance(each, MovingRange)]
         zeros = [(weight, weight.detach() == 0) for weight in held if weight.ndim > 1]
 
@@ -159,3 +161,10 @@ class Qat(Tuning):
         path = context.folder / "learned.onnx"
         export_onnx(network.scores, network.example(), path)
         return onnx.load(path)
+
+
+def _left_alone(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"not trained, as the export shares them or computes with them: {', '.join(names[:NAMED])}{more}"

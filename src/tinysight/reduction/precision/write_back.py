@@ -19,18 +19,17 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tinysight.engines.export import TRANSPOSED
+from tinysight.models.liveness import live_parameters
 from tinysight.reduction.network import Network
 from tinysight.reduction.onnx_file import OnnxFile
 from tinysight.reduction.onnx_torch.graph import TorchGraph
 from tinysight.reduction.onnx_torch.operators import OPERATORS
-from tinysight.reduction.precision.placement import layers_of
+from tinysight.reduction.precision.placement import PREFIX, layers_of
 from tinysight.reduction.step import NotApplicable
 from tinysight.reduction.verify import relative_difference, run
 
 __all__ = ["Owners", "owners_of"]
 
-PREFIX = "network."
-"""What an export puts before a module's path: ``Scores`` holds the network under this name."""
 CLOSE = 1e-3
 """Largest difference of outputs, as a share of the largest, that folding and its reversal may make in float32."""
 
@@ -52,6 +51,16 @@ class Owners:
         # Exporters keep equal constants once: what is read several times may be several parameters.
         read = Counter(name for node in graph.nodes for name in node.inputs)
         return {name: graph.parameter_named(name) for name, _ in self.pairs if read[name] == 1}
+
+    def left_alone(self, graph: TorchGraph) -> list[str]:
+        """Return the parameters that scores depend on and no training changes: shared, or computed with beforehand."""
+        if self.network.file:
+            return [name for name, _ in self.pairs if name not in self.trained(graph)]
+        taken = {path for name, path in self.pairs if name in self.trained(graph)}
+        taken |= {path for convolution, norm in self.folded for path in (f"{convolution}.bias", f"{norm}.weight")}
+        live = live_parameters(self.network.scores, self.network.example())
+        own = {name.removeprefix(PREFIX) for name in live}
+        return [name for name, _ in self.network.module.named_parameters() if name in own - taken]
 
     def written_back(self, graph: TorchGraph) -> Network:
         """Return a copy of the network whose export holds the constants of ``graph`` as they are now."""
@@ -110,8 +119,8 @@ def owners_of(network: Network, exported: onnx.ModelProto, graph: TorchGraph) ->
         values = _as_parameter(constant, graph.parameter_named(constant))
         if path not in parameters or parameters[path].shape != values.shape:
             raise NotApplicable(
-                f"the export's constant '{constant}' is not the weight of one layer alone, so it cannot be given "
-                "back changed: int8 and fat change no weights"
+                f"the network has no parameter '{path}' that could take the export's constant '{constant}' back once "
+                "it is changed: int8 and fat need none"
             )
     return Owners(network, tuple(pairs), tuple(folded))
 

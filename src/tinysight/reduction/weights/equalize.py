@@ -42,7 +42,9 @@ class Equalize(WeightsReduction):
         own = {name for name, _ in owners.pairs}
         pairs = [pair for pair in neighbours(graph, layers_of(exported)) if {pair.before, pair.after} <= own]
         if not pairs:
-            raise NotApplicable("no two convolutions follow each other with nothing but a ReLU between them")
+            raise NotApplicable(
+                "no two convolutions, each run once, follow each other with nothing but a ReLU between them"
+            )
         owners.refuse_unfaithful(graph)
         largest = equalize(graph, pairs)
         record = {"pairs": [[pair.before, pair.after] for pair in pairs], "largest_factor": largest}
