@@ -35,6 +35,7 @@ from tinysight.measure.records import PrecisionRead
 from tinysight.models.settings import PROGRAM
 from tinysight.progress import Progress
 from tinysight.recipe import Recipe, load_recipe
+from tinysight.report.text import counted
 from tinysight.runs.folder import PLAN, next_free
 from tinysight.tasks import TASKS, Task
 from tinysight.training.settings import Training
@@ -295,7 +296,8 @@ def _print(content: dict[str, Any]) -> None:
     print(f"{quality['metric']} {100 * quality['value']:.2f} on {quality['split']}", end=" ")
     print(f"(95 % interval {100 * quality['low']:.2f}–{100 * quality['high']:.2f})")
     print(f"latency {latency['p50']:.2f} ms, p90 {latency['p90']:.2f}", end=" ")
-    print(f"({latency['engine']} {latency['engine_version']}, {latency['threads']} threads, {latency['cpu']})")
+    threads = counted(latency["threads"], "thread")
+    print(f"({latency['engine']} {latency['engine_version']}, {threads}, {latency['cpu']})")
     print(f"end to end {content['e2e_ms']['p50']:.2f} ms; peak memory {content['peak_rss_mb']:.0f} MiB")
     precision = PrecisionRead.model_validate(content["precision"])
     print(f"file {size['total']:,} bytes; stored {precision.stored}, executed {precision.sentence}")
@@ -309,6 +311,8 @@ def _print_check(report: CheckReport, dataset: Dataset) -> None:
         print(f"{split}: {count} images; labels: {shares}; ignored: {report.ignored[split]}")
     if report.heights and report.widths:
         print("heights {}–{}, widths {}–{}".format(*report.heights, *report.widths))
+    if not report.problems:
+        print("no problems: every file can be read, no label is strange, and no image stands in two splits")
     for kind, problems in groupby(sorted(report.problems, key=attrgetter("kind")), key=attrgetter("kind")):
         alike = list(problems)
         for problem in alike[:MOST_OF_A_KIND]:

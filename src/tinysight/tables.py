@@ -86,7 +86,7 @@ def _engines() -> Iterable[tuple[str, ...]]:
 def _summary(documented: type) -> str:
     """The first sentence of a class's docstring."""
     text = " ".join((documented.__doc__ or "").split())
-    return text.replace("``", "").split(". ")[0].rstrip(".") + "."
+    return re.split(r"(?<!et al)\. ", text.replace("``", ""))[0].rstrip(".") + "."
 
 
 _TABLES: dict[str, tuple[tuple[str, ...], Callable[[], Iterable[tuple[str, ...]]]]] = {

@@ -37,7 +37,8 @@ def test_two_numbers_make_a_map(taught, run_records):
 def test_seeds_are_averaged(taught, run_records):
     students = [taught(70 + s, temperature=t, soft=w, seed=s) for t in (2, 3) for w in (0.5, 0.9) for s in (0, 1, 2)]
     (found,) = maps_of([*run_records, *students])
-    assert set(found.cells.values()) == {(71, 70, 72, 3)}
+    assert {cell.values for cell in found.cells.values()} == {(70, 71, 72)}
+    assert found.spread == ", mean and range of 3 seeds"
 
 
 def test_a_line_is_no_map(taught, run_records):
@@ -72,7 +73,9 @@ def test_other_settings_beside_a_grid_are_no_part_of_it(taught, run_records):
 def test_a_seed_that_is_named_and_the_runs_own_are_one(taught, run_records):
     (found,) = repeats_of([*run_records, taught(70), taught(70, seed=0), taught(73, seed=1)])
     ((_, spread),) = found.rows
-    assert spread == (pytest.approx(71.5), pytest.approx(70), pytest.approx(73), 2)
+    assert (spread.mean, spread.low, spread.high, spread.seeds) == (
+        pytest.approx(71.5), pytest.approx(70), pytest.approx(73), 2,
+    )  # fmt: skip
 
 
 def test_repeats_are_ordered_by_their_mean(taught, run_records):

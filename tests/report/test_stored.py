@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from tinysight.report.stored import recipe_text, stored_plan, stored_statistics
+from tinysight.report.stored import needs_trust, recipe_text, stored_plan, stored_statistics
 
 
 def test_statistics_are_found(run_folder, run_records):
@@ -38,3 +38,11 @@ def test_a_plan_reads_as_a_recipe():
 
 def test_the_plan_of_a_live_run_is_no_recipe():
     assert recipe_text({"data": {"val": 12}}) == ""
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [({"name": "mine:Net"}, True), ({"checkpoint": "net.pt2"}, True), ({"name": "unet"}, False), ("damaged", False)],
+)
+def test_networks_that_bring_code_need_trust(model, said):
+    assert needs_trust({"model": model}) is said

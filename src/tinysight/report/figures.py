@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tinysight.files import draft_of, write_atomically
+from tinysight.reduction.weights.finetune import Finetune
 from tinysight.report.classes import Matrix
 from tinysight.report.curves import Sweep, Watched, sweeps_of, watched_of
 from tinysight.report.labels import Box, place, text_width
-from tinysight.report.maps import Map, Repeats, maps_of, repeats_of
+from tinysight.report.maps import Map, Repeats, maps_of, repeats_of, seeds_text
 from tinysight.report.marks import Mark, lowest_shown, marks_of, pareto_front
 from tinysight.report.text import shortened
 from tinysight.report.time_axis import time_axis
@@ -53,6 +54,8 @@ FEW_CLASSES, LONGEST_CLASS = 12, 24
 ROOM_FOR_NAMES = 0.6
 """Inches below and above a confusion matrix."""
 LONGEST_SETTING = 80
+AXES = {"labels": "weight of the labels", "temperature": "temperature T"}
+"""What settings are called where a picture has room to say more than their names."""
 
 
 class Bubble(NamedTuple):
@@ -120,8 +123,11 @@ def write_repeats(run: Path, records: Sequence[CandidateRecord], metric: str) ->
         panels = figure.subplots(len(repeats), 1, squeeze=False, height_ratios=heights, sharex=True)[:, 0]
         for axes, one in zip(panels, repeats, strict=True):
             _draw_repeats(axes, one)
-        seeds = max(spread.seeds for one in repeats for _, spread in one.rows)
-        panels[-1].set_xlabel(f"{metric} on val, %: mean and range of up to {seeds} seeds")
+        seeds = seeds_text(spread for one in repeats for _, spread in one.rows)
+        alone = (
+            "; orange: by the labels alone" if any(_by_labels(name) for one in repeats for name, _ in one.rows) else ""
+        )
+        panels[-1].set_xlabel(f"{metric} on val, %: {seeds}, and their mean{alone}", loc="right", fontsize=9)
 
 
 def write_watched(run: Path, records: Sequence[CandidateRecord]) -> None:
@@ -361,27 +367,37 @@ def _draw_map(axes: Any, drawn: Map, metric: str) -> None:
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, origin="lower", aspect="auto")
     axes.set_xticks(range(len(drawn.columns)), [f"{column:g}" for column in drawn.columns])
     axes.set_yticks(range(len(drawn.rows)), [f"{row:g}" for row in drawn.rows])
-    axes.set_xlabel(drawn.x)
-    axes.set_ylabel(drawn.y)
-    seeds = f", mean of up to {drawn.seeds} seeds" if drawn.seeds > 1 else ""
-    axes.set_title(f"{shortened(drawn.title, 48)}\n{metric} on val, %{seeds}", fontsize=9.5)
+    axes.set_xlabel(AXES.get(drawn.x, drawn.x))
+    axes.set_ylabel(AXES.get(drawn.y, drawn.y))
+    axes.set_title(f"{shortened(drawn.title, 48)}\n{metric} on val, %{drawn.spread}", fontsize=9.5)
     for (column, row), cell in drawn.cells.items():
         place = drawn.columns.index(column), drawn.rows.index(row)
         colour = "white" if drawn.share(cell) > 0.5 else "#1b1f24"
-        axes.text(*place, f"{cell.mean:.2f}", ha="center", va="center", color=colour, fontsize=9)
+        spread = f"\n{cell.low:.1f} to {cell.high:.1f}" if cell.seeds > 1 else ""
+        axes.text(*place, f"{cell.mean:.2f}{spread}", ha="center", va="center", color=colour, fontsize=8)
 
 
 def _draw_repeats(axes: Any, drawn: Repeats) -> None:
-    """Draw a row a setting: its seeds, from the least to the largest, and their mean."""
-    for row, (_, spread) in enumerate(drawn.rows):
-        axes.plot([spread.low, spread.high], [row, row], color="#b9c3cc", lw=4, solid_capstyle="round", zorder=1)
-        axes.scatter(spread.mean, row, color=LINES[0], s=26, zorder=2)
+    """Draw a row a setting: its seeds, from the least to the largest, and their mean; labels alone as a line, too."""
+    for row, (name, spread) in enumerate(drawn.rows):
+        colour = LINES[1] if _by_labels(name) else LINES[0]
+        axes.plot([spread.low, spread.high], [row, row], color="#d3dae0", lw=4, solid_capstyle="round", zorder=1)
+        axes.scatter(spread.values, [row] * spread.seeds, color=colour, s=5, zorder=2)
+        axes.scatter(spread.mean, row, color=colour, s=30, zorder=3)
+        if _by_labels(name):
+            axes.axvline(spread.mean, color=colour, lw=0.8, ls="--", zorder=0)
     axes.set_yticks(range(len(drawn.rows)), [shortened(name, LONGEST_SETTING) for name, _ in drawn.rows], fontsize=8)
     axes.set_ylim(len(drawn.rows) - 0.4, -0.6)
     axes.set_title(shortened(drawn.title, 2 * LONGEST_SETTING), fontsize=9, loc="left")
     axes.grid(axis="x", color="#e3e7eb", lw=0.6)
+    axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
+
+
+def _by_labels(setting: str) -> bool:
+    """Tell whether a setting, by its name, learns without a teacher: what lessons are held against."""
+    return setting.split(",")[0] == Finetune.name
 
 
 def _shade(drawn: Map, place: tuple[float, float]) -> float:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
 from tinysight.report.settings import Setting, names_of, seed_of, setting_of, title_of
 from tinysight.runs.records import CandidateRecord
 
-__all__ = ["Map", "Repeats", "Spread", "maps_of", "repeats_of"]
+__all__ = ["Map", "Repeats", "Spread", "maps_of", "repeats_of", "seeds_text"]
 
 ON_A_LINE = {"seed", "epochs", "keep", "sparsity"}
 """Settings that a sweep's chart has an axis for."""
@@ -24,18 +24,35 @@ LEAST_RANGE = 0.5
 
 
 class Spread(NamedTuple):
-    """Quality in % over seeds: its mean, least and largest."""
+    """Quality in % over seeds, from the least to the largest."""
 
-    mean: float
-    low: float
-    high: float
-    seeds: int
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Their mean."""
+        return sum(self.values) / len(self.values)
+
+    @property
+    def low(self) -> float:
+        """The least."""
+        return self.values[0]
+
+    @property
+    def high(self) -> float:
+        """The largest."""
+        return self.values[-1]
+
+    @property
+    def seeds(self) -> int:
+        """How many there are."""
+        return len(self.values)
 
     @staticmethod
     def of(records: Sequence[CandidateRecord]) -> Spread:
         """Return that of candidates that differ in their seeds alone; a seed named twice counts once."""
-        values = {seed_of(record): 100 * record.quality.value for record in records if record.quality}.values()
-        return Spread(sum(values) / len(values), min(values), max(values), len(values))
+        by_seed = {seed_of(record): 100 * record.quality.value for record in records if record.quality}
+        return Spread(tuple(sorted(by_seed.values())))
 
 
 class Map(NamedTuple):
@@ -54,9 +71,16 @@ class Map(NamedTuple):
         return (cell.mean - min(means)) / max(max(means) - min(means), LEAST_RANGE)
 
     @property
-    def seeds(self) -> int:
-        """How many seeds a cell has at most."""
-        return max(cell.seeds for cell in self.cells.values())
+    def spread(self) -> str:
+        """Say what a cell shows of how many seeds; empty where there is one."""
+        repeated = max(cell.seeds for cell in self.cells.values()) > 1
+        return f", mean and range of {seeds_text(self.cells.values())}" if repeated else ""
+
+
+def seeds_text(spreads: Iterable[Spread]) -> str:
+    """Return ``3 seeds``, or ``up to 3 seeds`` where some have fewer."""
+    counts = {spread.seeds for spread in spreads}
+    return f"{'up to ' if len(counts) > 1 else ''}{max(counts)} seed{'s' if max(counts) > 1 else ''}"
 
 
 class Repeats(NamedTuple):

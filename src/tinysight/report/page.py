@@ -31,7 +31,7 @@ from tinysight.report.html import environment
 from tinysight.report.lineage import chain_to, purchases
 from tinysight.report.maps import maps_of, repeats_of
 from tinysight.report.pictures import choose_photos, galleries, write_samples
-from tinysight.report.stored import recipe_text, stored_plan, stored_statistics
+from tinysight.report.stored import needs_trust, recipe_text, stored_plan, stored_statistics
 from tinysight.report.trainings import Trained, trained, training_chart
 from tinysight.runs.records import CandidateRecord
 from tinysight.search.goal import Goal
@@ -98,6 +98,7 @@ def write_report(
         repeats=repeats_of(records),
         plan=plan,
         recipe=recipe_text(plan),
+        trusted=needs_trust(plan),
         rounds=rounds,
         **_photos(run, task, networks),
         **_classes(run, task, networks),

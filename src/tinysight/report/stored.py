@@ -12,10 +12,11 @@ import yaml
 from tinysight.errors import UserError
 from tinysight.files import read_json
 from tinysight.measure.quality import PER_IMAGE, PerImage
+from tinysight.models.settings import PROGRAM
 from tinysight.runs.folder import PLAN
 from tinysight.runs.records import CandidateRecord
 
-__all__ = ["recipe_text", "stored_plan", "stored_statistics"]
+__all__ = ["needs_trust", "recipe_text", "stored_plan", "stored_statistics"]
 
 
 def stored_statistics(run: Path, record: CandidateRecord) -> PerImage | None:
@@ -37,6 +38,13 @@ def stored_plan(run: Path) -> dict[str, Any]:
     except UserError:
         return {}
     return plan if isinstance(plan, dict) else {}
+
+
+def needs_trust(plan: dict[str, Any]) -> bool:
+    """Tell whether the recipe of a plan runs code that is not tinysight's: a class, or a program in a file."""
+    model = plan.get("model")
+    model = model if isinstance(model, dict) else {}
+    return ":" in str(model.get("name", "")) or str(model.get("checkpoint", "")).endswith(PROGRAM)
 
 
 def recipe_text(plan: dict[str, Any]) -> str:

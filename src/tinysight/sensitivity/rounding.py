@@ -112,7 +112,7 @@ def _draw(drifts: Mapping[str, float], whole: float, shown: str, path: Path) -> 
         for said, colour, among in (("the three worst", WORST, True), ("the others", OTHER, False)):
             rows = [row for row, layer in enumerate(layers) if (layer in worst) is among]
             axes.barh(rows, [drifts[layers[row]] for row in rows], color=colour, height=0.62, label=said)
-        axes.legend(fontsize=8, frameon=False, loc="lower right")
+        axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
         axes.axvline(whole, color="#1b1f24", lw=1, ls="--")
         axes.annotate(
             "all together", (whole, 1), xycoords=("data", "axes fraction"), xytext=(0, 4), textcoords="offset points",

@@ -194,8 +194,8 @@ class Int8(PrecisionReduction):
             )
         said = f"back in float: {back}" if back else "no layer had to go back to float"
         context.progress.say(
-            f"int8 within {self.within:g} points on {len(samples)} training images (loses {found.loss:.2f} of "
-            f"{exact:.2f}): {said}; took {time.monotonic() - started:.0f} s"
+            f"int8 within {self.within:g} points on {len(samples)} training images ({exact - found.loss:.2f} of "
+            f"{exact:.2f} in float): {said}; took {time.monotonic() - started:.0f} s"
         )
         return found.record, said
 
