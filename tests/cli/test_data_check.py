@@ -16,6 +16,7 @@ def test_sound_data_are_counted_and_drawn(cli, recipe: Path, tmp_path: Path) -> 
     assert answer.last == f"contact sheet: {tmp_path / 'out' / 'contact_sheet.png'}"
     assert "train: 12 images; labels: background" in answer.out
     assert "heights 64–64, widths 64–64" in answer.out
+    assert "no problems: every file can be read" in answer.out
     assert read_image(tmp_path / "out" / "contact_sheet.png").ndim == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "tiny.yaml"]
 

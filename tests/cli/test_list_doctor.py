@@ -6,6 +6,7 @@ import pytest
 
 from tinysight.data.readers import READERS
 from tinysight.engines import ENGINES
+from tinysight.engines.hardware import Processor
 from tinysight.models.zoo import ZOO
 from tinysight.reduction.table import METHODS
 
@@ -19,6 +20,16 @@ def test_every_row_is_listed(cli, what: str, names: dict[str, object]) -> None:
     rows = answer.out.splitlines()
     for name in names:
         assert any(row.split()[:1] == [name] for row in rows), name
+
+
+def test_no_sentence_ends_at_et_al(cli) -> None:
+    assert not any(row.rstrip().endswith("et al.") for row in cli("list", "reductions").out.splitlines())
+
+
+def test_without_vnni_doctor_says_what_int8_is_worth(cli, monkeypatch) -> None:
+    old = Processor("an old processor", 2, 2, None, frozenset())
+    monkeypatch.setattr("tinysight.tables.processor", lambda: old)
+    assert "exact only with reduce_range" in " ".join(cli("doctor").out.split())
 
 
 def test_a_mistyped_table_gets_the_nearest(cli) -> None:

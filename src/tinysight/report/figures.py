@@ -227,7 +227,7 @@ def _draw_trainings(axes: Any, trainings: Sequence[Trained], metric: str) -> Non
         )
     devices = dict.fromkeys(one.time.device for one in trainings)
     where = next(iter(devices)) if len(devices) == 1 else "several devices, which do not compare"
-    axes.set_xlabel(f"seconds of training on {where}; area: bytes of the file")
+    axes.set_xlabel(f"seconds of its own training on {where}, what came before aside; area: bytes of the file")
     axes.set_ylabel(f"{metric} on val, %")
     axes.margins(y=0.1)
     _tidy(axes, len(stages))
