@@ -144,7 +144,7 @@ def compared(job: Job, line: dict[str, Any], threads: int) -> dict[str, Any]:
     rounded = engine.compile(folder / "rounded", threads=threads, execute=line["execute"])
     policy = Bundle.open(folder / "exact").input
     image = np.zeros(policy.shape, np.float32)
-    times = interleave({"exact": _timer(exact, image), "rounded": _timer(rounded, image)}, rounds=ROUNDS, runs=RUNS)
+    times = interleave({"exact": timer(exact, image), "rounded": timer(rounded, image)}, rounds=ROUNDS, runs=RUNS)
     return {
         "threads": threads,
         "cpu": processor().name,
@@ -157,7 +157,7 @@ def compared(job: Job, line: dict[str, Any], threads: int) -> dict[str, Any]:
     }
 
 
-def _timer(network: Compiled, image: Any) -> Callable[[int, int], list[float]]:
+def timer(network: Compiled, image: Any) -> Callable[[int, int], list[float]]:
     def run(runs: int, warm_up: int) -> list[float]:
         found = []
         for _ in range(warm_up + runs):
