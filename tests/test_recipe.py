@@ -277,6 +277,7 @@ def test_a_bad_override(problems, override, said):
         ("stages: [int8: {ignored: first}]", "stages.0.int8.ignored: must be a list, such as [a, b] (got 'first')"),
         ("stages: [distil: {teachers: there}]", "stages.0.distil.teachers: must be a list, such as [a, b] (got '"),
         ("stages: [distil: {teachers: [a, a]}]", "stages.0.distil.teachers: a checkpoint stands twice"),
+        ("stages: [fat: {unlabeled: ''}]", "stages.0.fat.unlabeled: is empty: name a file or folder"),
         ("stages: [distil: {unlabeled: true}]", "stages.0.distil.unlabeled: must be one path (got True)"),
         ("stages: [bf16: {images: 3}]", "stages.0.bf16.images: unknown key, it takes no settings"),
         ("stages: [{variants: [trim], 5: x, a: y}]", "stages.0.5: unknown key"),

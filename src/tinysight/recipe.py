@@ -272,6 +272,8 @@ def _path(value: Any, base: Path, where: str, problems: list[str]) -> Any:
         return [_path(each, base, where, problems) for each in value]
     if not isinstance(value, str):
         return value  # the schema says what is wrong with it
+    if not value.strip():
+        problems.append(f"{where}: is empty: name a file or folder, or leave it out")
     expanded = os.path.expanduser(os.path.expandvars(value))
     if missing := re.search(r"\$\{?(\w+)", expanded):
         problems.append(f"{where}: the environment variable {missing[1]} is not set: export it, or write the path")
@@ -373,7 +375,7 @@ def _from_here(key: str, value: Any) -> Any:
         return {name: _from_here(name, each) for name, each in value.items()}
     if isinstance(value, list):
         return [_from_here(key, each) for each in value]
-    if isinstance(value, str) and key in _path_keys():
+    if isinstance(value, str) and value and key in _path_keys():
         return os.path.join(os.getcwd(), os.path.expanduser(os.path.expandvars(value)))
     return value
 
