@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -80,16 +80,16 @@ class Simulation(Compiled):
         return {}
 
 
-def rows_of(network: Network, job: Job, engine: str) -> Iterator[dict[str, Any]]:
-    """Yield the row of 8 bits and that of 7."""
+def rows_of(network: Network, job: Job, engine: str, bits: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """Yield a row for so many bits of the weights each."""
     images = CalibrationImages(network, job.train)[:DRIFTED]
     with TemporaryDirectory() as name:
         folder = Path(name)
         export_onnx(network.scores, network.example(), folder / "float.onnx")
         make_artifact(network, job.task, folder / "exact", folder / "float.onnx")
         exact = ENGINES[engine].compile(folder / "exact", threads=THREADS[engine])
-        for reduce_range in (False, True):
-            method = Int8(ranges="mse", reduce_range=reduce_range, max_drift=None)
+        for each in bits:
+            method = Int8(ranges="mse", reduce_range=each == 7, max_drift=None)
             reduced = method.reduce(network, context_of(job, network, engine, 0, folder))
             make_artifact(reduced, job.task, folder / "rounded", folder / "float.onnx")
             here = ENGINES[engine].compile(folder / "rounded", threads=THREADS[engine])
@@ -98,9 +98,9 @@ def rows_of(network: Network, job: Job, engine: str) -> Iterator[dict[str, Any]]
             times = interleave({"exact": timer(exact, blank), "rounded": timer(here, blank)}, rounds=ROUNDS, runs=RUNS)
             yield {
                 "engine": engine, "engine_version": ENGINES[engine].version(), "cpu": processor().name,
-                "vnni": processor().has_int8, "bits": 7 if reduce_range else 8, "metric": job.task.metric,
-                "drift": [_drift(images, exact, each) for each in (whole, here)],
-                "quality": [_quality(network, job, each) for each in (exact, here)],
+                "vnni": processor().has_int8, "bits": each, "metric": job.task.metric,
+                "drift": [_drift(images, exact, rounded) for rounded in (whole, here)],
+                "quality": [_quality(network, job, compiled) for compiled in (exact, here)],
                 "speedup": speedup("float32", times["exact"], times["rounded"]).model_dump(),
             }  # fmt: skip
 
@@ -144,9 +144,8 @@ def main() -> int:
         job = job_from_recipe(recipe_of_run(run), run / "data.json")
         images = counted(len(job.train), "image")
         name = f"{network.spec.label}, {run.name}, {images} of training"
-        if any((row["network"], row["engine"]) == (name, engine) for row in rows):
-            continue
-        for row in rows_of(network, job, engine):
+        done = {row["bits"] for row in rows if (row["network"], row["engine"]) == (name, engine)}
+        for row in rows_of(network, job, engine, [bits for bits in (8, 7) if bits not in done]):
             rows.append({"network": name} | row)
             write_text(ROWS, "".join(f"{json.dumps(each)}\n" for each in rows))
             notes = f"\n{NOTES.read_text(encoding='utf-8')}" if NOTES.is_file() else ""
