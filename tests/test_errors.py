@@ -2,7 +2,7 @@
 
 import pytest
 
-from tinysight.errors import UserError, nearest, printable, unknown_name
+from tinysight.errors import UserError, nearest, printable, some_of, unknown_name
 
 NAMES = ["trim", "Narrow", "int8", "recalibrate"]
 
@@ -44,3 +44,8 @@ def test_of_very_many_names_only_some_are_listed():
     said = str(unknown_name("encoder", "?", [f"name{number:04}" for number in range(1000)]))
     assert said.endswith("name0039 and 960 more")
     assert len(said) < 600
+
+
+def test_of_many_names_the_first_are_listed():
+    assert some_of(["a", "b"], 2) == "a, b"
+    assert some_of(["a", "b", "c", "d"], 2) == "a, b and 2 more"

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-__all__ = ["UserError", "has_half_characters", "is_unwritable", "nearest", "one_line", "printable", "unknown_name"]
+__all__ = [
+    "UserError",
+    "has_half_characters",
+    "is_unwritable",
+    "nearest",
+    "one_line",
+    "printable",
+    "some_of",
+    "unknown_name",
+]
 
 
 MOST_NAMES = 40
@@ -48,10 +57,14 @@ def nearest(name: str, valid: Iterable[str]) -> str | None:
     return by_lower[matches[0]] if matches else None
 
 
+def some_of(names: Sequence[str], most: int) -> str:
+    """Return ``a, b, c``, and of more than ``most`` names the first, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
 def unknown_name(kind: str, name: str, valid: Iterable[str]) -> UserError:
     """Build the error for a name that is not in a table; it suggests, and never substitutes."""
     names = sorted(valid)
     close = nearest(name, names)
-    others = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    hint = f"did you mean '{close}'?" if close else f"choose one of: {', '.join(names[:MOST_NAMES])}{others}"
+    hint = f"did you mean '{close}'?" if close else f"choose one of: {some_of(names, MOST_NAMES)}"
     return UserError(f"unknown {kind} '{name}': {hint}")

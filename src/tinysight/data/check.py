@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from tinysight.data.images import asks_to_be_turned
 from tinysight.data.sample import Dataset, LabelRangeError, Sample, SizeMismatchError
-from tinysight.errors import UserError
+from tinysight.errors import UserError, some_of
 
 __all__ = ["CheckReport", "Problem", "check"]
+
+NAMED = 4
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ def _class_problems(dataset: Dataset, split: str, tally: _Tally) -> Iterator[Pro
 
 def _identical_images(seen: Iterable[Sequence[_Seen]]) -> Iterator[Problem]:
     for copies in seen:
-        names = _listed([copy.name for copy in copies])
+        names = some_of([copy.name for copy in copies], NAMED)
         splits = sorted({copy.split for copy in copies})
         if len(splits) > 1:
             what = f"the same image is in {' and '.join(splits)} ({names}): keep it in one split only"
@@ -184,15 +186,10 @@ def _shared_groups(dataset: Dataset) -> Iterator[Problem]:
 def _turned(names: Sequence[str]) -> Iterator[Problem]:
     if names:
         what = (
-            f"viewers turn {_listed(names)} by an EXIF tag, but pixels are taken as they are stored: labels drawn on "
-            "the turned photo lie elsewhere; save such photos turned, without the tag"
+            f"viewers turn {some_of(names, NAMED)} by an EXIF tag, but pixels are taken as they are stored: labels "
+            "drawn on the turned photo lie elsewhere; save such photos turned, without the tag"
         )
         yield Problem("EXIF rotation", names[0], what, "warning")
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Name up to four."""
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
 def _report(dataset: Dataset, tallies: Mapping[str, _Tally], problems: Sequence[Problem]) -> CheckReport:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from tinysight.config import Config, digest_of
 from tinysight.data import InputPolicy
 from tinysight.engines.bundle import DESCRIPTION
-from tinysight.errors import UserError, one_line
+from tinysight.errors import UserError, one_line, some_of
 from tinysight.files import read_json, write_atomically, write_json
 from tinysight.models.liveness import live_parameters
 from tinysight.models.scores import Scores
@@ -138,7 +138,7 @@ class Network:
             left = {name: each for name, each in drawn.module.named_parameters() if each not in owned}
             if left and self.spec.builder not in ZOO:
                 raise NotApplicable(
-                    f"no layer draws {', '.join(sorted(left)[:NAMED])} anew: give the modules that hold them a "
+                    f"no layer draws {some_of(sorted(left), NAMED)} anew: give the modules that hold them a "
                     "reset_parameters()"
                 )
             fresh = dict(_built(self.spec, self.steps).named_parameters()) if left else {}

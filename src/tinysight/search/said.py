@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinysight.errors import some_of
 from tinysight.reduction.table import METHODS
 from tinysight.runs.records import CandidateRecord
 from tinysight.search.goal import Goal
@@ -51,7 +52,7 @@ def same_speed(records: Sequence[CandidateRecord], best: CandidateRecord, goal: 
     if not luckier:
         return None
     return (
-        f"{', '.join(luckier[:NAMED])} was timed faster than the choice, but the engine runs both as one network, with "
+        f"{some_of(luckier, NAMED)} was timed faster than the choice, but the engine runs both as one network, with "
         "other weights and scales: what differs is chance, so that quality decided"
     )
 
@@ -106,10 +107,9 @@ def lost_classes(task: Task, reference: NDArray[Any], choice: NDArray[Any]) -> s
     lost = np.flatnonzero((before > 0) & (after == 0))
     if not len(lost):
         return None
-    names = ", ".join(f"{task.classes[index]} ({100 * before[index]:.1f})" for index in lost[:NAMED])
-    more = f" and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
+    names = some_of([f"{task.classes[index]} ({100 * before[index]:.1f})" for index in lost], NAMED)
     return (
-        f"the choice gets nothing right of {names}{more} on val, of which the reference has the {task.class_metric} in "
+        f"the choice gets nothing right of {names} on val, of which the reference has the {task.class_metric} in "
         "brackets: lower max_drop if these classes matter"
     )
 

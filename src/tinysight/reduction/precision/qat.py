@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from tinysight.data.sample import spread
+from tinysight.errors import some_of
 from tinysight.reduction.precision.tuning import Tuning
 from tinysight.reduction.step import Context, Step
 from tinysight.training.settings import Training
@@ -84,8 +85,10 @@ class Qat(Tuning):
         self._fit(rounded, batches, loss, self._training, context, after)
         learned = self._learned(owners.written_back(graph), context)
         record, said = self._recorded(self._export(learned, context), rounded, images, context)
-        remark = "; ".join(filter(None, [_left_alone(owners.left_alone(graph)), said]))
-        return learned.with_step(self.step(record.model_dump(mode="json"), remark=remark))
+        if left := owners.left_alone(graph):
+            untaught = f"not trained, as the export shares them or computes with them: {some_of(left, NAMED)}"
+            said = f"{untaught}; {said}" if said else untaught
+        return learned.with_step(self.step(record.model_dump(mode="json"), remark=said))
 
     @property
     def _training(self) -> Training:
@@ -161,10 +164,3 @@ class Qat(Tuning):
         path = context.folder / "learned.onnx"
         export_onnx(network.scores, network.example(), path)
         return onnx.load(path)
-
-
-def _left_alone(names: Sequence[str]) -> str:
-    if not names:
-        return ""
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"not trained, as the export shares them or computes with them: {', '.join(names[:NAMED])}{more}"
