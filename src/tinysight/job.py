@@ -27,7 +27,7 @@ from tinysight.models.zoo import adapt_of
 from tinysight.progress import Progress
 from tinysight.recipe import Recipe
 from tinysight.reduction.naming import refuse_unknown_layers
-from tinysight.reduction.network import WEIGHTS, Network, checkpoint_folder, classes_of, load_network
+from tinysight.reduction.network import WEIGHTS, Network, checkpoint_folder, load_network, refuse_other_classes
 from tinysight.reduction.step import ArchitectureReduction, NotApplicable, PrecisionReduction
 from tinysight.reduction.verify import refuses_batches, run
 from tinysight.report.text import counted
@@ -321,7 +321,8 @@ def _reference_of(
             network = replace(network, origin=network.origin.model_copy(update=asked))
             refuse_other_network(recipe, network)
             if recipe.train is None:
-                _refuse_other_classes(recipe.model.checkpoint, task)
+                remedy = "name the same in the same order, or add a train section"
+                refuse_other_classes("checkpoint", recipe.model.checkpoint, task.classes, remedy)
     else:
         network = _fresh(recipe, recipe.model.spec(len(task.classes)), folder / "pretrained", progress, trust=trust)
     if recipe.model.weights:
@@ -376,20 +377,6 @@ def refuse_other_network(recipe: Recipe, network: Network) -> None:
         raise UserError(
             f"the checkpoint {model.checkpoint} is another network than the recipe says ({'; '.join(differ)}): take "
             "these settings out, or give another checkpoint"
-        )
-
-
-def _refuse_other_classes(checkpoint: Path, task: Task) -> None:
-    """What was trained for other classes gives their scores, in their order.
-
-    Raises:
-        UserError: it was, as far as the files beside it tell.
-    """
-    names = classes_of(checkpoint)
-    if names and names != task.classes:
-        raise UserError(
-            f"the checkpoint {checkpoint} was trained for the classes {', '.join(names)}, and the data has "
-            f"{', '.join(task.classes)}: name the same in the same order, or add a train section"
         )
 
 

@@ -245,6 +245,16 @@ def test_a_checkpoint_of_another_network_than_the_recipes_is_refused(
     assert "input.height: 96 -> 64" in answer.err
 
 
+def test_a_checkpoint_trained_for_other_classes_is_refused(cli, recipe: Path, tmp_path: Path, trained) -> None:
+    told = trained.parent / "classes.json"
+    assert json.loads(told.read_text())["classes"] == ["background", "advertising"]
+    told.write_text('{"classes": ["advertising", "background"]}')
+    given = ("stages=[trim]", "train=null", f"model.checkpoint={trained}", "--out", tmp_path / "run")
+    answer = cli("reduce", recipe, *given)
+    assert answer.code == 2
+    assert "was trained for the classes advertising, background, and the data has background, advertising" in answer.err
+
+
 def test_a_student_that_cannot_be_built_is_said_before_anything_is_trained(
     cli, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ from tinysight.data import InputPolicy
 from tinysight.errors import UserError
 from tinysight.models.spec import ModelSpec
 from tinysight.reduction.input.resize import Resize
-from tinysight.reduction.network import Network, classes_of, load_network
+from tinysight.reduction.network import Network, load_network, refuse_other_classes
 from tinysight.reduction.precision.bf16 import Bf16
 from tinysight.reduction.precision.record import PrecisionRecord
 from tinysight.reduction.step import NotApplicable
@@ -295,11 +295,17 @@ def test_what_no_layer_draws_is_built_anew_where_the_zoo_can():
     assert network.drawn_anew(1).module.class_token.abs().max() < 1
 
 
-def test_the_classes_of_a_checkpoint_are_told_by_what_lies_beside_it(kept, tmp_path):
-    folder = tmp_path / "run" / "network"
-    shutil.copytree(kept, folder)
-    assert classes_of(folder) == ()
-    (folder.parent / "classes.json").write_text('{"classes": ["soil", "plant"]}')
-    assert classes_of(folder) == ("soil", "plant")
-    (folder.parent / "classes.json").write_text("{")
-    assert classes_of(folder) == ()
+@pytest.mark.parametrize("told", ['{"classes": ["soil", "plant"]}', "{", None])
+def test_a_checkpoint_for_the_same_classes_or_unknown_ones_is_taken(kept, tmp_path, told):
+    folder = shutil.copytree(kept, tmp_path / "network")
+    if told is not None:
+        (tmp_path / "classes.json").write_text(told)
+    refuse_other_classes("teacher", folder, ("soil", "plant"), "give another")
+
+
+@pytest.mark.parametrize("file", ["classes.json", "bundle.json"])
+def test_a_checkpoint_for_classes_in_another_order_is_refused(kept, tmp_path, file):
+    folder = shutil.copytree(kept, tmp_path / "network")
+    (tmp_path / file).write_text('{"classes": ["plant", "soil"]}')
+    with pytest.raises(UserError, match="trained for the classes plant, soil, and the data has soil, plant: give ano"):
+        refuse_other_classes("teacher", folder, ("soil", "plant"), "give another")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,8 @@ __all__ = [
     "Network",
     "Versioned",
     "checkpoint_folder",
-    "classes_of",
     "load_network",
+    "refuse_other_classes",
 ]
 
 SCHEMA = 1
@@ -241,11 +241,22 @@ def checkpoint_folder(path: Path) -> Path:
     return folder
 
 
-def classes_of(path: Path) -> tuple[str, ...]:
-    """Return the names of the classes that a checkpoint was trained for, as far as the files beside it tell; else ().
+def refuse_other_classes(whose: str, path: Path, classes: Sequence[str], remedy: str) -> None:
+    """Refuse a checkpoint whose scores are those of other classes, or of the same in another order.
 
-    A candidate's bundle names them, and ``tinysight train`` writes them down.
+    Raises:
+        UserError: it was trained for them, as far as the files beside it tell; the message ends with ``remedy``.
     """
+    names = _classes_of(path)
+    if names and names != tuple(classes):
+        raise UserError(
+            f"the {whose} {path} was trained for the classes {', '.join(names)}, and the data has "
+            f"{', '.join(classes)}: {remedy}"
+        )
+
+
+def _classes_of(path: Path) -> tuple[str, ...]:
+    """Return what a candidate's bundle says, or what ``tinysight train`` wrote down; () where neither lies there."""
     folder = checkpoint_folder(path)
     for file in (folder.parent / DESCRIPTION, folder.parent / CLASSES):
         try:

@@ -11,7 +11,7 @@ from torch import Tensor
 from tinysight.data import InputPolicy
 from tinysight.data.sample import file_digest
 from tinysight.errors import UserError
-from tinysight.reduction.network import WEIGHTS, Network, checkpoint_folder, classes_of, load_network
+from tinysight.reduction.network import WEIGHTS, Network, checkpoint_folder, load_network, refuse_other_classes
 from tinysight.reduction.step import Context
 from tinysight.reduction.verify import run
 from tinysight.training.losses import planes, resized
@@ -72,12 +72,7 @@ def _checked(folder: Path, network: Network, context: Context) -> Network:
     if scores.isnan().any():
         raise UserError(f"the scores of the teacher {folder} are not numbers (NaN): give another, or train it again")
     _refuse_other_pictures(folder, network.input, context.teacher.input)
-    names = classes_of(folder)
-    if names and names != context.task.classes:
-        raise UserError(
-            f"the teacher {folder} was trained for the classes {', '.join(names)}, and the data has "
-            f"{', '.join(context.task.classes)}: give one that was trained for the same classes in the same order"
-        )
+    refuse_other_classes("teacher", folder, context.task.classes, "give one trained for the same, in the same order")
     return network
 
 
@@ -89,8 +84,8 @@ def _refuse_other_pictures(folder: Path, its: InputPolicy, own: InputPolicy) -> 
         )
     if (len(its.mean), its.normalised_by) != (len(own.mean), own.normalised_by):
         raise UserError(
-            f"the teacher {folder} takes {_described(its)}, and the reference {_described(own)}: both must be shown "
-            "the same pictures"
+            f"the teacher {folder} takes {_described(its)}, and the reference {_described(own)}: give one that "
+            "takes the same pictures"
         )
 
 
