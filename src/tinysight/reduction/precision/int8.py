@@ -79,7 +79,7 @@ class Int8(PrecisionReduction):
         import onnx
 
         from tinysight.reduction.precision.guard import refuse_collapse
-        from tinysight.reduction.precision.placement import FULL_RANGE, left_in_float, refuse_no_layer
+        from tinysight.reduction.precision.placement import refuse_no_layer, remarks_on
         from tinysight.reduction.precision.trial import CalibrationImages
 
         exported = onnx.load(context.float_export(network))
@@ -87,7 +87,7 @@ class Int8(PrecisionReduction):
         images = CalibrationImages(network, spread(context.train, self.images))
         calibrate = self._calibration(exported, images, context)
         record = calibrate(self.ignored)
-        remarks = [*left_in_float(exported, self.ignored), *([] if self.reduce_range else [FULL_RANGE])]
+        remarks = remarks_on(exported, self.ignored, reduce_range=self.reduce_range)
         if self.within is not None:
             record, said = self._within(exported, record, calibrate, network, images, context)
             remarks.append(said)

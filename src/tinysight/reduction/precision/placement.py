@@ -20,18 +20,15 @@ from tinysight.reduction.precision.writer import identity_of
 from tinysight.reduction.step import NotApplicable
 
 __all__ = [
-    "FULL_RANGE",
-    "LARGEST_LEVEL",
     "PREFIX",
-    "REDUCED_LEVEL",
     "Kind",
     "Layer",
     "Place",
     "layers_named",
     "layers_of",
-    "left_in_float",
     "places_for",
     "refuse_no_layer",
+    "remarks_on",
 ]
 
 LARGEST_LEVEL = 127
@@ -42,7 +39,7 @@ and a weight in 16 bits, saturating: 255 x 64 x 2 still fits. Depthwise layers h
 PREFIX = "network."
 """What an export puts before a module's path: ``Scores`` holds the network under this name."""
 FULL_RANGE = "weights take all 8 bits: x86 processors without VNNI cut sums off, so measure this file where it runs"
-"""What is remarked on files that exceed it."""
+"""What is remarked on files that exceed ``REDUCED_LEVEL``."""
 
 OUTPUT_CHANNELS = {"Conv": 0, "ConvTranspose": 1, "MatMul": -1, "Gemm": 1}
 """Layers with weights, and the axis of their weights' output channels; Gemm's is 0 where it transposes the weight."""
@@ -191,10 +188,11 @@ def refuse_no_layer(model: onnx.ModelProto, ignored: Collection[str]) -> None:
         raise NotApplicable("ignored covers all layers, so there is none to quantize: leave one of them out")
 
 
-def left_in_float(model: onnx.ModelProto, ignored: Collection[str]) -> list[str]:
-    """Say which layers are ignored, where any are."""
+def remarks_on(model: onnx.ModelProto, ignored: Collection[str], *, reduce_range: bool) -> list[str]:
+    """Say what a reader of the table should know of a placement: layers left in float, levels not safe everywhere."""
     names = dict.fromkeys(layer.name for layer in layers_named(model, ignored))
-    return [f"left in float: {', '.join(names)}"] if names else []
+    left = [f"left in float: {', '.join(names)}"] if names else []
+    return left if reduce_range else [*left, FULL_RANGE]
 
 
 def layers_named(model: onnx.ModelProto, names: Iterable[str]) -> list[Layer]:

@@ -117,10 +117,10 @@ class Tuning(PrecisionReduction):
         from tinysight.reduction.precision.guard import refuse_collapse
         from tinysight.reduction.precision.headroom import with_room_for_biases
         from tinysight.reduction.precision.leftover import store_leftover_weights
-        from tinysight.reduction.precision.placement import FULL_RANGE, left_in_float
+        from tinysight.reduction.precision.placement import remarks_on
 
         record = with_room_for_biases(store_leftover_weights(network.record(), exported, self.ignored), exported)
-        remarks = [*left_in_float(exported, self.ignored), *([] if self.reduce_range else [FULL_RANGE])]
+        remarks = remarks_on(exported, self.ignored, reduce_range=self.reduce_range)
         if self.max_drift is not None:
             found = refuse_collapse(exported, record, images, self.max_drift, context, reduce_range=self.reduce_range)
             remarks.append(found)
