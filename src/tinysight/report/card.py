@@ -109,7 +109,7 @@ def slow_elsewhere(record: CandidateRecord, agreement: Mapping[str, Any]) -> lis
         f"This file is rounded for {own}: {name} computes {found} of {count} layers in integers and gains little; "
         f"engine: {name} in the recipe rounds for that one."
         for name, (found, count) in layers.items()
-        if found <= FEW * most and most
+        if most and found <= FEW * most
     ]
 
 

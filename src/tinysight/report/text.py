@@ -83,8 +83,7 @@ def titles(metric: str) -> tuple[str, ...]:
 def reasons(record: CandidateRecord) -> str:
     """Say why a candidate has its verdict, what its method took away or says, and what is worth storage alone."""
     said = [record.why, record.summary.sentence if record.summary else "", record.remark]
-    method = METHODS.get(record.steps[-1]["method"]) if record.steps else None
-    if method and method.changes == "precision" and not method.storage_only and record.precision:
+    if record.steps and record.steps[-1]["kind"] == "precision" and not is_storage_only(record) and record.precision:
         said.append(f"runs in {record.precision.sentence}")
     if record.bytes and is_storage_only(record):
         said.append(f"storage only: {bytes_text(record.bytes.compressed)} when compressed, no engine is faster by it")

@@ -11,7 +11,7 @@ from tinysight.config import Config
 from tinysight.measure.records import Prospect
 from tinysight.runs.records import CandidateRecord
 
-__all__ = ["Goal", "Limits"]
+__all__ = ["TIES", "Goal", "Limits"]
 
 Objective = Literal["latency", "bytes", "macs"]
 

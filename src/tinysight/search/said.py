@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 from tinysight.errors import some_of
 from tinysight.reduction.table import METHODS
 from tinysight.runs.records import CandidateRecord
-from tinysight.search.goal import Goal
+from tinysight.search.goal import TIES, Goal
 from tinysight.search.twins import twins_of
 from tinysight.tasks import Task
 
 __all__ = ["fell_out", "lost_classes", "lucky_seed", "no_faster", "same_speed"]
 
 NAMED = 5
-ALIKE = 1.05
-"""Ratios of times closer than this are alike to every reader."""
 
 
 def no_faster(best: CandidateRecord, goal: Goal) -> str | None:
@@ -47,7 +45,7 @@ def same_speed(records: Sequence[CandidateRecord], best: CandidateRecord, goal: 
     luckier = [
         twin.variant
         for twin in twins_of(best, records)
-        if twin.verdict == "acceptable" and twin.speedup and twin.speedup.ratio > ALIKE * ratio
+        if twin.verdict == "acceptable" and twin.speedup and twin.speedup.ratio > (1 + TIES["latency"]) * ratio
     ]
     if not luckier:
         return None

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["BINS", "ESTIMATES", "Estimate", "Histogram", "Range", "whole_range"]
+__all__ = ["BINS", "ESTIMATES", "LAST_LEVEL", "Estimate", "Histogram", "Range", "whole_range"]
 
 BINS = 2048
 LAST_LEVEL = 255
+"""Of activations, whose first is 0."""
 SHRUNK = np.linspace(1.0, 0.2, 81)
 """Shares of the whole range that are tried where an error is minimised; of equal ones the widest wins."""
 

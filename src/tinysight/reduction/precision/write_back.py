@@ -54,9 +54,10 @@ class Owners:
 
     def left_alone(self, graph: TorchGraph) -> list[str]:
         """Return the parameters that scores depend on and no training changes: shared, or computed with beforehand."""
+        trained = self.trained(graph)
         if self.network.file:
-            return [name for name, _ in self.pairs if name not in self.trained(graph)]
-        taken = {path for name, path in self.pairs if name in self.trained(graph)}
+            return [name for name, _ in self.pairs if name not in trained]
+        taken = {path for name, path in self.pairs if name in trained}
         taken |= {path for convolution, norm in self.folded for path in (f"{convolution}.bias", f"{norm}.weight")}
         live = live_parameters(self.network.scores, self.network.example())
         own = {name.removeprefix(PREFIX) for name in live}

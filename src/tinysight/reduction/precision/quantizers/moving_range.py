@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tinysight.reduction.precision.quantizers.base import Quantizer, channel_steps, rounded
-from tinysight.reduction.precision.ranges import Range
+from tinysight.reduction.precision.ranges import LAST_LEVEL, Range
 
 __all__ = ["LargestWeight", "MovingRange", "steps_of"]
 
@@ -31,7 +31,7 @@ class MovingRange(Quantizer):
     """
 
     def __init__(self, start: Range, momentum: float) -> None:
-        super().__init__(0, 255)
+        super().__init__(0, LAST_LEVEL)
         self._momentum = momentum
         self.begins = True
         self.low_end: Tensor

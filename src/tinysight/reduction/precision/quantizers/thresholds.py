@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from tinysight.reduction.precision.quantizers.base import Quantizer, channel_steps
 from tinysight.reduction.precision.quantizers.moving_range import steps_of
-from tinysight.reduction.precision.ranges import Range
+from tinysight.reduction.precision.ranges import LAST_LEVEL, Range
 
 __all__ = ["ActivationThresholds", "WeightThresholds"]
 
@@ -25,7 +25,7 @@ class ActivationThresholds(Quantizer):
     """
 
     def __init__(self, calibrated: Range) -> None:
-        super().__init__(0, 255)
+        super().__init__(0, LAST_LEVEL)
         self._low, self._width = calibrated.low, calibrated.high - calibrated.low
         self.alpha = nn.Parameter(torch.ones(()))
         self.beta = nn.Parameter(torch.zeros(()), requires_grad=calibrated.low < 0)
