@@ -492,6 +492,12 @@ def test_a_key_that_stands_twice_is_named(write):
         load_recipe(write(FACADES + "seed: 1\nseed: 2"))
 
 
+def test_a_class_of_the_name_path_is_none(write):
+    given = "data={reader: image_mask, path: photos, classes: {soil: '#000000', path: '#ffffff'}}"
+    for overrides in ([given], [given, "data.classes.path='#00ff00'"]):
+        assert load_recipe(write(FACADES), overrides).data.classes["path"][0].startswith("#")
+
+
 @pytest.mark.parametrize(
     "override",
     [

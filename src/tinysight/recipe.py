@@ -36,6 +36,8 @@ LONGEST_NAME = 60
 MOST_VARIANTS = 1000
 """A sweep of more is a mistyped list: nobody waits for it."""
 MOST_SET_ASIDE = 0.9
+NAMES_OF_USERS = "classes"
+"""What stands under it are names: a class may be called path."""
 STAGE_KEYS = {"heals", "name", "recover", "shortlist", "variants"}
 _LIST, _SETTINGS = "must be a list, such as [a, b]", "must be settings, such as {name: value}"
 KINDS = {
@@ -361,7 +363,8 @@ def _apply_overrides(content: dict[str, Any], overrides: Sequence[str]) -> list[
         except ValueError as error:
             problems.append(f"'{override}': the value is not valid YAML ({error})")
             continue
-        value = _from_here(key.split(".")[-1], value)
+        if NAMES_OF_USERS not in key.split("."):
+            value = _from_here(key.split(".")[-1], value)
         try:
             _set(content, key.split("."), value)
         except (IndexError, ValueError, TypeError):
@@ -371,7 +374,7 @@ def _apply_overrides(content: dict[str, Any], overrides: Sequence[str]) -> list[
 
 def _from_here(key: str, value: Any) -> Any:
     """Return a value of the command line, in which every path counts from the working folder."""
-    if isinstance(value, dict):
+    if isinstance(value, dict) and key != NAMES_OF_USERS:
         return {name: _from_here(name, each) for name, each in value.items()}
     if isinstance(value, list):
         return [_from_here(key, each) for each in value]
