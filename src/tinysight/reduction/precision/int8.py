@@ -43,8 +43,8 @@ class Int8(PrecisionReduction):
     they cost no time but bytes.
 
     x86 processors without VNNI add two products in 16 bits, and cut off what does not fit, in every engine.
-    ``reduce_range`` gives weights 7 bits, but for those of depthwise layers, so that everything fits and the file gives
-    the same scores wherever it runs. Without it they take all 8: for processors that have VNNI, or are ARM's.
+    ``reduce_range`` gives weights 7 bits, but for those of depthwise layers, so that everything fits on every
+    processor. Without it they take all 8: for processors that have VNNI, or are ARM's.
 
     ``within``, in points of the task's metric on the calibration images (their labels are used then), puts the layers
     that hurt most back to float, as few as it takes until no more than that is lost. A file whose
