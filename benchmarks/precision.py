@@ -116,7 +116,7 @@ def measured(
     make_artifact(network, job.task, folder / "exact", folder / "float.onnx")
     exact = ENGINES[engine].compile(folder / "exact", threads=1)
     images = CalibrationImages(network, job.train)[:DRIFTED]
-    line: dict[str, Any] = {"folder": folder.name, "quality": _quality(job, network, exact), "reduced": []}
+    line: dict[str, Any] = {"folder": folder.name, "quality": quality_of(job, network, exact), "reduced": []}
     for seed in reversed(range(seeds if issubclass(METHODS[method], TRAINED) else 1)):
         started = time.monotonic()
         try:
@@ -127,7 +127,7 @@ def measured(
         same = reduced.module is network.module
         make_artifact(reduced, job.task, folder / "rounded", folder / "float.onnx" if same else None)
         rounded = ENGINES[engine].compile(folder / "rounded", threads=1, execute=reduced.precision.execute)
-        line["reduced"].insert(0, _quality(job, network, rounded))
+        line["reduced"].insert(0, quality_of(job, network, rounded))
     scores = [np.concatenate([np.array(each(image)) for image in images]) for each in (exact, rounded)]
     return line | {
         "bytes": [(folder / each / "model.onnx").stat().st_size for each in ("exact", "rounded")],
@@ -158,6 +158,8 @@ def compared(job: Job, line: dict[str, Any], threads: int) -> dict[str, Any]:
 
 
 def timer(network: Compiled, image: Any) -> Callable[[int, int], list[float]]:
+    """Return what times a network on ``image``: (runs, warm_up) -> milliseconds."""
+
     def run(runs: int, warm_up: int) -> list[float]:
         found = []
         for _ in range(warm_up + runs):
@@ -169,7 +171,8 @@ def timer(network: Compiled, image: Any) -> Callable[[int, int], list[float]]:
     return run
 
 
-def _quality(job: Job, network: Network, engine: Compiled) -> float:
+def quality_of(job: Job, network: Network, engine: Compiled) -> float:
+    """Return the metric, in %, of a compiled network on the validation split."""
     return 100 * job.task.score(_per_image(job, network.input, engine).statistics)
 
 

@@ -22,7 +22,7 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from precision import ROOT, context_of, timer
+from precision import ROOT, context_of, quality_of, timer
 
 from tinysight.engines import ENGINES, Compiled
 from tinysight.engines.export import export_onnx
@@ -30,7 +30,6 @@ from tinysight.engines.hardware import processor
 from tinysight.files import write_text
 from tinysight.job import Job, job_from_recipe
 from tinysight.measure.latency import interleave, speedup
-from tinysight.measure.quality import evaluate
 from tinysight.recipe import recipe_of_run
 from tinysight.reduction.artifact import make_artifact
 from tinysight.reduction.network import Network, load_network
@@ -100,18 +99,13 @@ def rows_of(network: Network, job: Job, engine: str, bits: Sequence[int]) -> Ite
                 "engine": engine, "engine_version": ENGINES[engine].version(), "cpu": processor().name,
                 "vnni": processor().has_int8, "bits": each, "metric": job.task.metric,
                 "drift": [_drift(images, exact, rounded) for rounded in (whole, here)],
-                "quality": [_quality(network, job, compiled) for compiled in (exact, here)],
+                "quality": [quality_of(job, network, compiled) for compiled in (exact, here)],
                 "speedup": speedup("float32", times["exact"], times["rounded"]).model_dump(),
             }  # fmt: skip
 
 
 def _drift(images: list[NDArray[np.float32]], exact: Compiled, rounded: Compiled) -> float:
     return drift(*(np.concatenate([np.array(each(image)) for image in images]) for each in (exact, rounded)))
-
-
-def _quality(network: Network, job: Job, engine: Compiled) -> float:
-    seen = evaluate(engine, network.input, job.task, job.dataset.split("val"), lambda: None)
-    return 100 * job.task.score(seen.statistics)
 
 
 def page(rows: list[dict[str, Any]]) -> Iterator[str]:
@@ -145,7 +139,8 @@ def main() -> int:
         images = counted(len(job.train), "image")
         name = f"{network.spec.label}, {run.name}, {images} of training"
         done = {row["bits"] for row in rows if (row["network"], row["engine"]) == (name, engine)}
-        for row in rows_of(network, job, engine, [bits for bits in (8, 7) if bits not in done]):
+        missing = [bits for bits in (8, 7) if bits not in done]
+        for row in rows_of(network, job, engine, missing) if missing else ():
             rows.append({"network": name} | row)
             write_text(ROWS, "".join(f"{json.dumps(each)}\n" for each in rows))
             notes = f"\n{NOTES.read_text(encoding='utf-8')}" if NOTES.is_file() else ""
