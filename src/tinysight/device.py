@@ -158,6 +158,8 @@ def check_data(recipe: Path, overrides: list[str], out: Path | None) -> Path:
     print(f"augmentation: left out, {left_out}" if left_out else f"augmentation: {augmentation.resolve()}")
     if missing:
         print(f"error: missing split: {missing}")
+    elif not report.problems:
+        print("no problems: every file can be read, no label is strange, and no image stands in two splits")
     if count := len(report.errors) + bool(missing):
         raise UserError(
             f"{count} error{'s' if count > 1 else ''} in the data, listed above (contact sheet: {sheet.resolve()}): "
@@ -311,8 +313,6 @@ def _print_check(report: CheckReport, dataset: Dataset) -> None:
         print(f"{split}: {count} images; labels: {shares}; ignored: {report.ignored[split]}")
     if report.heights and report.widths:
         print("heights {}–{}, widths {}–{}".format(*report.heights, *report.widths))
-    if not report.problems:
-        print("no problems: every file can be read, no label is strange, and no image stands in two splits")
     for kind, problems in groupby(sorted(report.problems, key=attrgetter("kind")), key=attrgetter("kind")):
         alike = list(problems)
         for problem in alike[:MOST_OF_A_KIND]:
