@@ -19,9 +19,11 @@ from tinysight.errors import unknown_name
 from tinysight.models.spec import ModelSpec
 from tinysight.models.zoo import CHOSEN_ELSEWHERE, ZOO
 
-__all__ = ["ONNX_FILE", "PROGRAM", "LibraryArgs", "ModelSettings"]
+__all__ = ["CHECKPOINT", "ONNX_FILE", "PROGRAM", "LibraryArgs", "ModelSettings"]
 
 PROGRAM = ".pt2"
+CHECKPOINT = "network"
+"""Where the folder of a candidate or a training keeps its checkpoint."""
 ONNX_FILE = ".onnx"
 """How the names of files end that hold a whole network: what ``torch.export.save`` wrote, and ONNX."""
 

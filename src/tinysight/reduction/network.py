@@ -22,7 +22,7 @@ from tinysight.errors import UserError, one_line, some_of
 from tinysight.files import read_json, write_atomically, write_json
 from tinysight.models.liveness import live_parameters
 from tinysight.models.scores import Scores
-from tinysight.models.settings import ONNX_FILE, PROGRAM
+from tinysight.models.settings import CHECKPOINT, ONNX_FILE, PROGRAM
 from tinysight.models.spec import ModelSpec
 from tinysight.models.zoo import ZOO
 from tinysight.reduction.brought import read_program
@@ -44,8 +44,6 @@ __all__ = [
 
 SCHEMA = 1
 WEIGHTS = "weights.safetensors"
-CHECKPOINT = "network"
-"""Where a candidate's folder keeps its checkpoint."""
 CLASSES = "classes.json"
 """What a training beside which no bundle is made was for."""
 NAMED = 5

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tinysight.config import Config
 from tinysight.data import InputPolicy, Sample
+from tinysight.models.settings import CHECKPOINT
 from tinysight.models.zoo import defaults_of
 from tinysight.progress import Progress
 from tinysight.reduction.summary import Summary
@@ -190,7 +191,7 @@ class Reduction(Config, ABC):
 def _written(value: Any) -> str:
     """Write a setting for people; a folder by its name alone: where it lies is nothing for a table that is shared."""
     if isinstance(value, Path):
-        return value.parent.name if value.name == "network" else value.name  # every checkpoint is called so
+        return value.parent.name if value.name == CHECKPOINT else value.name
     if isinstance(value, dict):
         return " ".join(f"{key} {_written(each)}".strip() for key, each in value.items())
     return " + ".join(map(_written, value)) if isinstance(value, list | tuple) else str(value)
