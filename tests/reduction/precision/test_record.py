@@ -5,6 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from tinysight.reduction.precision.record import PrecisionRecord, TensorPrecision
+from tinysight.reduction.precision.writer import quantized_values
 
 
 def _record() -> PrecisionRecord:
@@ -75,3 +76,14 @@ def test_branches_need_their_own_consumers():
     for branch in (alone, all_of_them):
         with pytest.raises(ValidationError, match="its own consumers"):
             PrecisionRecord(tensors={"x": alone}, branches={"x": (branch,)})
+
+
+def test_levels_beyond_the_largest_are_cut_off_on_both_sides():
+    kept = TensorPrecision(dtype="int8", scale=(0.5,), largest=64)
+    assert quantized_values(np.float32([-99, -32, 0.5, 32, 99]), kept).tolist() == [-64, -64, 1, 64, 64]
+    assert TensorPrecision(dtype="int8", scale=(0.5,)).levels == (-128, 127)
+
+
+def test_only_weights_have_a_largest_level():
+    with pytest.raises(ValidationError, match="uint8 takes all its levels: leave largest out"):
+        TensorPrecision(dtype="uint8", scale=(0.5,), largest=64)

@@ -19,6 +19,7 @@ from tinysight.reduction.onnx_file import read_onnx
 from tinysight.reduction.precision.fat import Fat, score_distance
 from tinysight.reduction.precision.int8 import Int8
 from tinysight.reduction.precision.qat import Qat
+from tinysight.reduction.precision.quantizers.moving_range import MovingRange
 from tinysight.reduction.step import NotApplicable
 from tinysight.reduction.structure.prune import Prune
 from tinysight.reduction.verify import largest_difference, run
@@ -174,6 +175,25 @@ def test_weights_that_cannot_come_back_are_not_trained(make_network, make_contex
     network = make_network(ConvolvesByFunction())
     with pytest.raises(NotApplicable, match=r"nothing can be trained"):
         Qat(**QUICK).reduce(network, make_context(network))
+
+
+def test_the_longest_delay_leaves_a_step_that_rounds(tiny_network, make_context, monkeypatch):
+    """Without it the network would be rounded as it never was in training."""
+    seen = []
+    after_step = Qat._after_step
+
+    def watched(self, rounded, held, steps):
+        after = after_step(self, rounded, held, steps)
+
+        def noting(step: int) -> None:
+            after(step)
+            seen.append([each.begins for each in rounded.quantizers if isinstance(each, MovingRange)])
+
+        return noting
+
+    monkeypatch.setattr(Qat, "_after_step", watched)
+    Qat(**QUICK, delay=0.999).reduce(tiny_network, make_context(tiny_network))
+    assert all(seen[-2]), "at the beginning of the last step"
 
 
 class RunsTwice(nn.Module):
